@@ -1,0 +1,6 @@
+package dev.heddle;
+
+/** What runs here, and why. */
+public final class Heddle {
+    private Heddle() {}
+}

@@ -1,0 +1,69 @@
+package dev.heddle.kernel.vector;
+
+import static dev.heddle.kernel.vector.Lanes.LE;
+import static dev.heddle.kernel.vector.Lanes.S;
+import static dev.heddle.kernel.vector.Lanes.SI;
+import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.F32;
+import static dev.heddle.memory.Raw.I32;
+import static dev.heddle.memory.Raw.I64;
+
+import dev.heddle.weave.Inline;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** Loads, stores and constants: the vocabulary in which kernels are written. Addresses are absolute, strides in bytes. */
+@Inline
+final class V {
+    private V() {}
+
+    static FloatVector load(long a) {
+        return FloatVector.fromMemorySegment(S, ALL, a, LE);
+    }
+
+    static void store(FloatVector v, long a) {
+        v.intoMemorySegment(ALL, a, LE);
+    }
+
+    static IntVector loadInts(long a) {
+        return IntVector.fromMemorySegment(SI, ALL, a, LE);
+    }
+
+    static void store(IntVector v, long a) {
+        v.intoMemorySegment(ALL, a, LE);
+    }
+
+    static FloatVector all(float x) {
+        return FloatVector.broadcast(S, x);
+    }
+
+    static IntVector all(int x) {
+        return IntVector.broadcast(SI, x);
+    }
+
+    static FloatVector splat(long a) {
+        return FloatVector.broadcast(S, ALL.get(F32, a));
+    }
+
+    static float f32(long a) {
+        return ALL.get(F32, a);
+    }
+
+    static int i32(long a) {
+        return ALL.get(I32, a);
+    }
+
+    static long i64(long a) {
+        return ALL.get(I64, a);
+    }
+
+    /** The larger lane; {@code a} where either is NaN (unlike Math.max, and one instruction instead of five). */
+    static FloatVector max(FloatVector a, FloatVector b) {
+        return a.blend(b, b.compare(VectorOperators.GT, a));
+    }
+
+    static FloatVector min(FloatVector a, FloatVector b) {
+        return a.blend(b, b.compare(VectorOperators.LT, a));
+    }
+}
