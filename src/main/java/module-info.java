@@ -1,6 +1,12 @@
+import org.jspecify.annotations.NullMarked;
+
 /** Numeric kernels for graphs and sequences on the Vector API. */
+@NullMarked
 module dev.heddle {
+    requires jdk.management;
     requires static jdk.incubator.vector;
+    requires static transitive org.jspecify;
 
     exports dev.heddle;
+    exports dev.heddle.tensor;
 }

@@ -1,0 +1,14 @@
+package dev.heddle;
+
+/** What the environment does to us: a backend that cannot run, a build that is incomplete, a file that is not what it says. */
+public class HeddleException extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    public HeddleException(String message) {
+        super(message);
+    }
+
+    public HeddleException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

@@ -1,0 +1,138 @@
+package dev.heddle.kernel;
+
+import dev.heddle.memory.Block;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * Drives vector kernels until HotSpot's C2 has compiled them. A daemon of low priority gives each waiting kernel a slice in
+ * turn, runs it and its scalar twin on the same tiny inputs, and compares nanoseconds per element: a kernel in the
+ * interpreter or in C1's code takes tens to thousands, its compiled form less than one. It is taken into service when two
+ * slices in a row beat the twin's best by half and stay below {@link #COMPILED_NANOS}. One that never gets there in
+ * {@link #PATIENCE} of its own time is left to its twin, with one line in the log.
+ */
+public final class WarmUp {
+    private WarmUp() {}
+
+    /** Bytes of scratch memory that a probe may use. */
+    public static final long SCRATCH = 1 << 20;
+
+    private static final double COMPILED_NANOS = 4;
+    private static final double TIMES_FASTER = 1.5;
+    private static final long SLICE_NANOS = 2_000_000;
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+    private static final Deque<Pending> QUEUE = new ArrayDeque<>();
+    private static boolean started;
+    private static int unfinished;
+
+    private static final class Pending {
+        final Dispatch.Warming<?> kernel;
+        double twinBest = Double.POSITIVE_INFINITY;
+        int good;
+        long spent;
+
+        Pending(Dispatch.Warming<?> kernel) {
+            this.kernel = kernel;
+        }
+    }
+
+    static void request(Dispatch.Warming<?> kernel) {
+        synchronized (QUEUE) {
+            QUEUE.add(new Pending(kernel));
+            unfinished++;
+            if (!started) {
+                started = true;
+                Thread t = new Thread(WarmUp::serve, "heddle-warm-up");
+                t.setDaemon(true);
+                t.setPriority(Thread.MIN_PRIORITY);
+                t.start();
+            }
+            QUEUE.notifyAll();
+        }
+    }
+
+    /**
+     * Waits until every kernel asked for so far is compiled or given up.
+     *
+     * @return whether that happened within {@code limit}
+     */
+    public static boolean await(Duration limit) throws InterruptedException {
+        long end = System.nanoTime() + limit.toNanos();
+        synchronized (QUEUE) {
+            while (unfinished > 0) {
+                long left = (end - System.nanoTime()) / 1_000_000;
+                if (left <= 0) {
+                    return false;
+                }
+                QUEUE.wait(left);
+            }
+        }
+        return true;
+    }
+
+    private static void serve() {
+        Block block = new Block(SCRATCH, true);
+        long scratch = block.segment().address();
+        while (true) {
+            Pending p = next();
+            long start = System.nanoTime();
+            Backend twin = p.kernel.backend().withLanes(1);
+            double vector = slice(p.kernel, p.kernel.backend(), scratch);
+            p.twinBest = Math.min(p.twinBest, slice(p.kernel, twin, scratch));
+            p.good = vector < COMPILED_NANOS && vector * TIMES_FASTER < p.twinBest ? p.good + 1 : 0;
+            p.spent += System.nanoTime() - start;
+            boolean hot = p.good >= 2;
+            if (hot || p.spent > PATIENCE.toNanos()) {
+                finish(p, hot, vector);
+            } else {
+                synchronized (QUEUE) {
+                    QUEUE.add(p);
+                }
+            }
+        }
+    }
+
+    private static Pending next() {
+        synchronized (QUEUE) {
+            while (QUEUE.isEmpty()) {
+                try {
+                    QUEUE.wait();
+                } catch (InterruptedException e) {
+                    // nobody has a reason to interrupt this daemon; go on serving
+                }
+            }
+            return QUEUE.remove();
+        }
+    }
+
+    private static double slice(Dispatch.Warming<?> kernel, Backend on, long scratch) {
+        long start = System.nanoTime();
+        long elements = 0;
+        long nanos;
+        do {
+            elements += kernel.probe(on, scratch);
+            nanos = System.nanoTime() - start;
+        } while (nanos < SLICE_NANOS);
+        return (double) nanos / Math.max(elements, 1);
+    }
+
+    private static void finish(Pending p, boolean hot, double nanos) {
+        p.kernel.done(hot);
+        if (!hot) {
+            System.getLogger("dev.heddle")
+                    .log(
+                            System.Logger.Level.WARNING,
+                            "{0} was not compiled to vector instructions ({1} ns per element, its scalar twin {2}):"
+                                    + " the twin goes on serving",
+                            p.kernel,
+                            nanos,
+                            p.twinBest);
+        }
+        synchronized (QUEUE) {
+            unfinished--;
+            QUEUE.notifyAll();
+        }
+    }
+}

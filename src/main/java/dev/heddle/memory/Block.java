@@ -1,0 +1,49 @@
+package dev.heddle.memory;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Cleaner;
+
+/** A piece of zeroed native memory, 64-byte aligned, freed by {@link #free} or when nobody can reach it any more. */
+public final class Block {
+    /** Alignment of every allocation: a cache line, and the widest vector. */
+    public static final long ALIGNMENT = 64;
+
+    private static final Cleaner CLEANER = Cleaner.create();
+
+    private final MemorySegment segment;
+    private final Cleaner.Cleanable cleanable;
+
+    /** @param live whether the block is one allocation; false where its parts are recorded one by one */
+    public Block(long bytes, boolean live) {
+        Arena arena = Arena.ofShared();
+        MemorySegment all;
+        try {
+            all = arena.allocate(Math.addExact(Math.max(bytes, 1), 2 * LiveRanges.RED_ZONE), ALIGNMENT);
+        } catch (OutOfMemoryError | RuntimeException e) {
+            arena.close();
+            throw e;
+        }
+        segment = all.asSlice(LiveRanges.RED_ZONE, bytes);
+        cleanable = CLEANER.register(this, new Free(arena, segment.address()));
+        if (live) {
+            LiveRanges.add(segment.address(), bytes);
+        }
+    }
+
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    public void free() {
+        cleanable.clean();
+    }
+
+    private record Free(Arena arena, long address) implements Runnable {
+        @Override
+        public void run() {
+            LiveRanges.remove(address);
+            arena.close();
+        }
+    }
+}

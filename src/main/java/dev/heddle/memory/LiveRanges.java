@@ -1,0 +1,67 @@
+package dev.heddle.memory;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The allocations that are alive, for the checked mode: kernels woven with checks ask {@link #check} before each load and
+ * store. Recorded only under {@code -Dheddle.checked=true}, where each allocation also gets a red zone on both sides, so
+ * that a step beyond one block cannot land in the next.
+ */
+public final class LiveRanges {
+    private LiveRanges() {}
+
+    public static final boolean ENABLED = Boolean.getBoolean("heddle.checked");
+
+    /** Bytes left unused on each side of an allocation; as wide as the widest vector. */
+    public static final long RED_ZONE = ENABLED ? 64 : 0;
+
+    private static final ConcurrentSkipListMap<Long, Long> ENDS = new ConcurrentSkipListMap<>();
+
+    public static void add(long address, long bytes) {
+        if (ENABLED) {
+            ENDS.put(address, address + bytes);
+        }
+    }
+
+    public static void remove(long address) {
+        if (ENABLED) {
+            ENDS.remove(address);
+        }
+    }
+
+    /** @throws AssertionError if the range is not inside one live allocation, naming the kernel that asked */
+    public static void check(long address, long bytes, boolean store) {
+        Map.Entry<Long, Long> below = ENDS.floorEntry(address);
+        if (below != null && address + bytes <= below.getValue()) {
+            return;
+        }
+        StackWalker.StackFrame at = StackWalker.getInstance()
+                .walk(frames -> frames.dropWhile(f -> !isKernel(f)).findFirst().orElseThrow());
+        throw new AssertionError("%s.%s (%s:%d) %s %d bytes at %s"
+                .formatted(
+                        at.getClassName(),
+                        at.getMethodName(),
+                        at.getFileName(),
+                        at.getLineNumber(),
+                        store ? "stores" : "loads",
+                        bytes,
+                        place(address, below)));
+    }
+
+    private static boolean isKernel(StackWalker.StackFrame f) {
+        return !f.getClassName().startsWith("dev.heddle.memory.")
+                && !f.getClassName().startsWith("dev.heddle.weave.");
+    }
+
+    private static String place(long address, Map.@Nullable Entry<Long, Long> below) {
+        Map.Entry<Long, Long> above = ENDS.ceilingEntry(address);
+        boolean nearerAbove = above != null && (below == null || above.getKey() - address < address - below.getValue());
+        Map.Entry<Long, Long> near = nearerAbove ? above : below;
+        return near == null
+                ? "an address outside every allocation"
+                : "offset %d of an allocation of %d"
+                        .formatted(address - near.getKey(), near.getValue() - near.getKey());
+    }
+}
