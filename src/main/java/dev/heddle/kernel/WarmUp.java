@@ -38,6 +38,7 @@ public final class WarmUp {
         }
     }
 
+    @SuppressWarnings("ThreadPriorityCheck") // only a wish: real work goes first
     static void request(Dispatch.Warming<?> kernel) {
         synchronized (QUEUE) {
             QUEUE.add(new Pending(kernel));

@@ -15,6 +15,7 @@ public final class Block {
     private final Cleaner.Cleanable cleanable;
 
     /** @param live whether the block is one allocation; false where its parts are recorded one by one */
+    @SuppressWarnings("MustBeClosedChecker") // the cleaner closes it
     public Block(long bytes, boolean live) {
         Arena arena = Arena.ofShared();
         MemorySegment all;

@@ -216,6 +216,7 @@ public final class Team {
             HELPERS_AT_WORK.getAndAdd(this, -1);
         }
 
+        @SuppressWarnings("ThreadPriorityCheck") // yields to helpers on a crowded machine; nothing depends on it
         void lead() {
             takeChunks();
             for (int spins = 0; !HELPERS_AT_WORK.compareAndSet(this, 0, ENDED); spins++) {

@@ -403,7 +403,7 @@ public final class Tensor implements AutoCloseable {
 
     private static short bf16(float v) {
         int bits = Float.floatToRawIntBits(v);
-        return (short) (Float.isNaN(v) ? bits >>> 16 | 0x40 : bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+        return (short) (Float.isNaN(v) ? bits >>> 16 | 0x40 : (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
     }
 
     private IllegalArgumentException wrongType(String wanted) {
@@ -568,8 +568,11 @@ public final class Tensor implements AutoCloseable {
     }
 
     void release() {
-        owner.release();
-        Reference.reachabilityFence(keeper);
+        try {
+            owner.release();
+        } finally {
+            Reference.reachabilityFence(keeper);
+        }
     }
 
     private void requireAlive() {

@@ -46,7 +46,10 @@ public final class Use implements AutoCloseable {
 
     @Override
     public void close() {
-        release(tensors, tensors.length);
-        Reference.reachabilityFence(tensors);
+        try {
+            release(tensors, tensors.length);
+        } finally {
+            Reference.reachabilityFence(tensors);
+        }
     }
 }
