@@ -22,13 +22,12 @@ public record Backend(String name, String packageName, int lanes) {
         if (lanes == this.lanes) {
             return this;
         }
-        Backend narrow =
-                switch (lanes) {
-                    case 1 -> SCALAR;
-                    case 4 -> VECTOR128;
-                    case 8 -> VECTOR256;
-                    default -> VECTOR512;
-                };
+        Backend narrow = switch (lanes) {
+            case 1 -> SCALAR;
+            case 4 -> VECTOR128;
+            case 8 -> VECTOR256;
+            default -> VECTOR512;
+        };
         return name.startsWith("checked ") ? narrow.checked() : narrow;
     }
 

@@ -21,7 +21,11 @@ public final class Backends {
     private static final ScopedValue<Backend> FORCED = ScopedValue.newInstance();
 
     /** The outcome: what serves, whether its choice was forced, and for each backend why it can or cannot run. */
-    private record Selection(Backend backend, boolean forced, List<String> reasons, @Nullable String error) {}
+    private record Selection(
+            Backend backend,
+            boolean forced,
+            List<String> reasons,
+            @Nullable String error) {}
 
     private static final class Holder {
         static final Selection SELECTION = select();
@@ -57,7 +61,8 @@ public final class Backends {
     public static List<String> describe() {
         Selection s = Holder.SELECTION;
         List<String> lines = new ArrayList<>();
-        lines.add("backend " + (s.error() == null ? s.backend() + (s.forced() ? " (forced)" : "") : "none: " + s.error()));
+        lines.add("backend "
+                + (s.error() == null ? s.backend() + (s.forced() ? " (forced)" : "") : "none: " + s.error()));
         lines.addAll(s.reasons());
         return lines;
     }
@@ -81,10 +86,11 @@ public final class Backends {
         }
         return switch (wanted) {
             case "scalar" -> new Selection(Backend.SCALAR, true, reasons, null);
-            case "vector" -> why == null
-                    ? width(true, reasons)
-                    : new Selection(
-                            Backend.SCALAR, true, reasons, "-Dheddle.backend=vector cannot be honoured: " + why);
+            case "vector" ->
+                why == null
+                        ? width(true, reasons)
+                        : new Selection(
+                                Backend.SCALAR, true, reasons, "-Dheddle.backend=vector cannot be honoured: " + why);
             case "auto" -> {
                 if (why == null) {
                     yield width(false, reasons);
@@ -97,11 +103,12 @@ public final class Backends {
                                 why);
                 yield new Selection(Backend.SCALAR, false, reasons, null);
             }
-            default -> new Selection(
-                    Backend.SCALAR,
-                    true,
-                    reasons,
-                    "-Dheddle.backend=" + wanted + ": must be auto, scalar or vector");
+            default ->
+                new Selection(
+                        Backend.SCALAR,
+                        true,
+                        reasons,
+                        "-Dheddle.backend=" + wanted + ": must be auto, scalar or vector");
         };
     }
 
@@ -123,8 +130,7 @@ public final class Backends {
             bits = Integer.parseInt(wanted);
         }
         Backend chosen = Backend.vector(bits);
-        System.getLogger("dev.heddle")
-                .log(System.Logger.Level.INFO, "vector kernels, {0} bits", String.valueOf(bits));
+        System.getLogger("dev.heddle").log(System.Logger.Level.INFO, "vector kernels, {0} bits", String.valueOf(bits));
         return new Selection(chosen, forced, reasons, null);
     }
 

@@ -103,8 +103,7 @@ public final class Dispatch<K> {
     private K instance(Backend backend) {
         String name = backend.packageName() + "." + family.getSimpleName().replace(SUFFIX, "");
         try {
-            return family.cast(
-                    Class.forName(name).getDeclaredConstructor().newInstance());
+            return family.cast(Class.forName(name).getDeclaredConstructor().newInstance());
         } catch (ReflectiveOperationException e) {
             throw new HeddleException(
                     "kernels " + name + " are missing: the classes were not woven (mvn process-classes does it)", e);

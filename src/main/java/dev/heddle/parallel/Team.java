@@ -27,8 +27,8 @@ public final class Team {
     /** About 50 us on current machines. */
     private static final int SPINS = 20_000;
 
-    private static final int DEFAULT_THREADS =
-            Math.max(1, Integer.getInteger("heddle.threads", Runtime.getRuntime().availableProcessors()));
+    private static final int DEFAULT_THREADS = Math.max(
+            1, Integer.getInteger("heddle.threads", Runtime.getRuntime().availableProcessors()));
 
     private static final ScopedValue<Helpers> HELPERS = ScopedValue.newInstance();
     private static final Team SHARED = new Team();
