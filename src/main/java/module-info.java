@@ -8,5 +8,6 @@ module dev.heddle {
     requires static transitive org.jspecify;
 
     exports dev.heddle;
+    exports dev.heddle.op;
     exports dev.heddle.tensor;
 }

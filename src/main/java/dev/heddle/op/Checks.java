@@ -1,0 +1,109 @@
+package dev.heddle.op;
+
+import dev.heddle.tensor.DType;
+import dev.heddle.tensor.Shape;
+import dev.heddle.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What operators ask of their arguments before they write anything. A message names the argument and both sides of the
+ * disagreement.
+ */
+final class Checks {
+    private Checks() {}
+
+    /** The element type. */
+    static void type(String name, Tensor t, DType wanted) {
+        if (t.dtype() != wanted) {
+            throw new IllegalArgumentException(name + ": elements are " + t.dtype() + ", must be " + wanted);
+        }
+    }
+
+    /** The number of axes. */
+    static void rank(String name, Tensor t, int wanted) {
+        if (t.rank() != wanted) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + t.shape() + " has " + t.rank() + " axes, must have " + wanted);
+        }
+    }
+
+    /** The element type and the whole shape. */
+    static void shape(String name, Tensor t, DType type, long... wanted) {
+        type(name, t, type);
+        boolean same = t.rank() == wanted.length;
+        for (int i = 0; same && i < wanted.length; i++) {
+            same = t.dim(i) == wanted[i];
+        }
+        if (!same) {
+            throw new IllegalArgumentException(name + ": shape " + t.shape() + ", must be " + Shape.of(wanted));
+        }
+    }
+
+    /** The element type and the shape of another argument. */
+    static void like(String name, Tensor t, DType type, String otherName, Tensor other) {
+        type(name, t, type);
+        if (!t.shape().equals(other.shape())) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + t.shape() + ", must be that of " + otherName + ", " + other.shape());
+        }
+    }
+
+    /** No gaps at all. */
+    static void contiguous(String name, Tensor t) {
+        if (!t.isContiguous()) {
+            throw new IllegalArgumentException(
+                    name + ": a view of shape " + t.shape() + " with gaps; pass " + name + ".contiguous()");
+        }
+    }
+
+    /** How many rows a tensor has when all its axes but the last count rows. */
+    static long rows(Tensor t) {
+        long rows = 1;
+        for (int i = 0; i < t.rank() - 1; i++) {
+            rows *= t.dim(i);
+        }
+        return rows;
+    }
+
+    /**
+     * Bytes from one row to the next, all axes but the last counting rows: the elements of a row must lie side by side,
+     * and the rows at one distance.
+     */
+    static long rowBytes(String name, Tensor t) {
+        if (t.rank() == 0) {
+            throw new IllegalArgumentException(name + ": a tensor without axes has no rows");
+        }
+        if (t.size() == 0) {
+            return t.dim(-1) * t.dtype().bytes();
+        }
+        if (t.dim(-1) != 1 && t.stride(-1) != 1) {
+            throw gaps(name, t, "the last axis");
+        }
+        long step = 0;
+        long next = 0;
+        for (int i = t.rank() - 2; i >= 0; i--) {
+            if (t.dim(i) != 1) {
+                if (step == 0) {
+                    step = t.stride(i);
+                } else if (t.stride(i) != next) {
+                    throw gaps(name, t, "axis " + i);
+                }
+                next = t.stride(i) * t.dim(i);
+            }
+        }
+        return (step == 0 ? t.dim(-1) : step) * t.dtype().bytes();
+    }
+
+    private static IllegalArgumentException gaps(String name, Tensor t, String axis) {
+        return new IllegalArgumentException(name + ": a view of shape " + t.shape() + " with gaps along " + axis
+                + "; pass " + name + ".contiguous()");
+    }
+
+    /** An output that shares no memory with an input (or with another output); an absent one never does. */
+    static void apart(String name, @Nullable Tensor out, String otherName, @Nullable Tensor other) {
+        if (out != null && other != null && out.overlaps(other)) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + out.shape() + ", overlaps " + otherName + " of shape " + other.shape());
+        }
+    }
+}
