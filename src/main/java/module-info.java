@@ -4,10 +4,14 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module dev.heddle {
     requires jdk.management;
+    requires static info.picocli;
     requires static jdk.incubator.vector;
     requires static transitive org.jspecify;
 
     exports dev.heddle;
     exports dev.heddle.op;
     exports dev.heddle.tensor;
+
+    opens dev.heddle.cli to
+            info.picocli;
 }
