@@ -50,8 +50,9 @@ class ChecksTest {
 
     @Test
     void overlapIsRefused() {
+        Tensor rows = t.reshape(6, 8);
         refused("y: shape [3, 8], overlaps x of shape [2, 3, 8]", () -> Checks.apart("y", t.select(0, 1), "x", t));
-        assertDoesNotThrow(() -> Checks.apart("y", t.slice(2, 0, 4), "x", t.slice(2, 4, 8)));
+        assertDoesNotThrow(() -> Checks.apart("y", rows.slice(1, 0, 4), "x", rows.slice(1, 4, 8)));
         assertDoesNotThrow(() -> Checks.apart("y", null, "x", t));
     }
 
