@@ -9,6 +9,7 @@ module dev.heddle {
     requires static transitive org.jspecify;
 
     exports dev.heddle;
+    exports dev.heddle.graph;
     exports dev.heddle.op;
     exports dev.heddle.tensor;
 

@@ -55,15 +55,21 @@ public final class Dispatch<K> {
      */
     public Chosen<K> choose(int variant, long columns) {
         Backend backend = Backends.current();
-        int lanes = backend.lanes();
-        while (lanes > 1 && lanes > columns) {
-            lanes = lanes == 4 ? 1 : lanes / 2;
-        }
+        int lanes = lanes(columns);
         Backend fitting = backend.withLanes(lanes);
         if (lanes == 1 || Backends.isForced() || isHot(variant, fitting)) {
             return load(fitting);
         }
         return load(backend.withLanes(1));
+    }
+
+    /** How many lanes serve rows of {@code columns} once compiled: those of the widest backend not wider than a row. */
+    public int lanes(long columns) {
+        int lanes = Backends.current().lanes();
+        while (lanes > 1 && lanes > columns) {
+            lanes = lanes == 4 ? 1 : lanes / 2;
+        }
+        return lanes;
     }
 
     private boolean isHot(int variant, Backend backend) {
@@ -82,7 +88,7 @@ public final class Dispatch<K> {
     /** One variant on its way to being compiled. */
     record Warming<K>(Dispatch<K> dispatch, int variant, Backend backend) {
         long probe(Backend on, long scratch) {
-            return dispatch.probe.run(dispatch.load(on).kernels(), backend.lanes(), variant, scratch);
+            return dispatch.probe.run(dispatch.load(on).kernels(), on.lanes(), variant, scratch);
         }
 
         void done(boolean hot) {

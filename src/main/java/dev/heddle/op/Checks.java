@@ -94,6 +94,17 @@ final class Checks {
         return (step == 0 ? t.dim(-1) : step) * t.dtype().bytes();
     }
 
+    /** No gaps within a row, all axes but the first making up the row; rows may lie apart. */
+    static void wholeRows(String name, Tensor t) {
+        long next = 1;
+        for (int i = t.rank() - 1; i > 0 && t.size() > 0; i--) {
+            if (t.dim(i) != 1 && t.stride(i) != next) {
+                throw gaps(name, t, "axis " + i);
+            }
+            next *= t.dim(i);
+        }
+    }
+
     private static IllegalArgumentException gaps(String name, Tensor t, String axis) {
         return new IllegalArgumentException(name + ": a view of shape " + t.shape() + " with gaps along " + axis
                 + "; pass " + name + ".contiguous()");

@@ -373,6 +373,37 @@ public final class Tensor implements AutoCloseable {
         return guarded(() -> longAt(at));
     }
 
+    /**
+     * Sets one element of an integer tensor.
+     *
+     * @throws IllegalArgumentException if the type cannot hold the value
+     */
+    public void setLong(long value, long... index) {
+        long at = offset(index);
+        guarded(() -> {
+            setLongAt(at, value);
+            return value;
+        });
+    }
+
+    private void setLongAt(long offset, long v) {
+        boolean fits = switch (dtype) {
+            case I32 -> v == (int) v;
+            case I8 -> v == (byte) v;
+            case U8 -> v == (v & 0xff);
+            case I64 -> true;
+            default -> throw wrongType("an integer");
+        };
+        if (!fits) {
+            throw new IllegalArgumentException("value: " + v + " does not fit " + dtype);
+        }
+        switch (dtype) {
+            case I32 -> segment.set(I32, offset, (int) v);
+            case I64 -> segment.set(I64, offset, v);
+            default -> segment.set(I8, offset, (byte) v);
+        }
+    }
+
     private float floatAt(long offset) {
         return switch (dtype) {
             case F32 -> segment.get(F32, offset);

@@ -11,6 +11,7 @@ import static dev.heddle.memory.Raw.I64;
 import dev.heddle.weave.Inline;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /** Loads, stores and constants: the vocabulary in which kernels are written. Addresses are absolute, strides in bytes. */
@@ -65,5 +66,15 @@ final class V {
 
     static FloatVector min(FloatVector a, FloatVector b) {
         return a.blend(b, b.compare(VectorOperators.LT, a));
+    }
+
+    /** Ints chosen by a mask of floats. */
+    static IntVector blend(IntVector a, IntVector b, VectorMask<Float> m) {
+        return a.blend(b, m.cast(SI));
+    }
+
+    /** Floats chosen by a mask of ints. */
+    static FloatVector blend(FloatVector a, FloatVector b, VectorMask<Integer> m) {
+        return a.blend(b, m.cast(S));
     }
 }

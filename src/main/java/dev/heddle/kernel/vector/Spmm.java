@@ -1,0 +1,683 @@
+package dev.heddle.kernel.vector;
+
+import static dev.heddle.kernel.vector.Lanes.BYTES;
+import static dev.heddle.kernel.vector.Lanes.LANES;
+import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.f32;
+import static dev.heddle.kernel.vector.V.i32;
+import static dev.heddle.kernel.vector.V.i64;
+import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.loadInts;
+import static dev.heddle.kernel.vector.V.splat;
+import static dev.heddle.kernel.vector.V.store;
+
+import dev.heddle.kernel.SpmmKernels;
+import dev.heddle.weave.Const;
+import dev.heddle.weave.Inline;
+import dev.heddle.weave.Kernel;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Gather-reduce over CSR rows. A tile of a row stays in registers while the row's edges pass once; wider rows take several
+ * passes. The edge loop has no branch, and an empty row takes the same path as any other.
+ */
+public final class Spmm implements SpmmKernels {
+    @Override
+    @Kernel
+    public void rows(
+            @Const Message message,
+            @Const Reduce reduce,
+            @Const({1, 2, 3, 4, 5, 6, 7, 8}) int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long yr = y + ys * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long we = w + ws * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(start(reduce, count));
+            }
+            for (long end = e + 4 * count; e != end; e += 4, we += ws) {
+                long xr = x + xs * i32(e);
+                FloatVector weight = message == Message.COPY ? all(1f) : splat(we);
+                for (int t = 0; t < tile; t++) {
+                    acc[t] = step(reduce, message, acc[t], load(xr + at(t, tile, last)), weight);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(finish(reduce, acc[t], count), yr + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullRows(
+            @Const FullMessage message,
+            @Const Reduce reduce,
+            @Const({1, 2, 4}) int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long yr = y + ys * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long we = w + ws * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(start(reduce, count));
+            }
+            for (long end = e + 4 * count; e != end; e += 4, we += ws) {
+                long xr = x + xs * i32(e);
+                for (int t = 0; t < tile; t++) {
+                    long o = at(t, tile, last);
+                    acc[t] = step(reduce, broadcast(message), acc[t], load(xr + o), load(we + o));
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(finish(reduce, acc[t], count), yr + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void argRows(
+            @Const Message message,
+            @Const Extremum reduce,
+            @Const({1, 2, 4}) int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long arg,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        IntVector[] pos = new IntVector[tile];
+        long yr = ys * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long we = w + ws * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(start(plain(reduce), count));
+                pos[t] = all(count == 0 ? -1 : (int) first);
+            }
+            int edge = (int) first;
+            for (long end = e + 4 * count; e != end; e += 4, we += ws, edge++) {
+                long xr = x + xs * i32(e);
+                FloatVector weight = message == Message.COPY ? all(1f) : splat(we);
+                for (int t = 0; t < tile; t++) {
+                    FloatVector m = message(message, load(xr + at(t, tile, last)), weight);
+                    VectorMask<Float> better = better(plain(reduce), m, acc[t]);
+                    acc[t] = acc[t].blend(m, better);
+                    pos[t] = V.blend(pos[t], all(edge), better);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], y + yr + at(t, tile, last));
+                store(pos[t], arg + yr + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullArgRows(
+            @Const FullMessage message,
+            @Const Extremum reduce,
+            @Const({1, 2}) int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long arg,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        IntVector[] pos = new IntVector[tile];
+        long yr = ys * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long we = w + ws * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(start(plain(reduce), count));
+                pos[t] = all(count == 0 ? -1 : (int) first);
+            }
+            int edge = (int) first;
+            for (long end = e + 4 * count; e != end; e += 4, we += ws, edge++) {
+                long xr = x + xs * i32(e);
+                for (int t = 0; t < tile; t++) {
+                    long o = at(t, tile, last);
+                    FloatVector m = message(broadcast(message), load(xr + o), load(we + o));
+                    VectorMask<Float> better = better(plain(reduce), m, acc[t]);
+                    acc[t] = acc[t].blend(m, better);
+                    pos[t] = V.blend(pos[t], all(edge), better);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], y + yr + at(t, tile, last));
+                store(pos[t], arg + yr + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fold(@Const Reduce reduce, long part, long ps, long parts, long edges, long y, long columns) {
+        for (long c = 0; c < 4 * columns; c += BYTES) {
+            long o = Math.min(c, 4 * columns - BYTES);
+            long p = part + o;
+            FloatVector acc = load(p);
+            for (long end = p + ps * (parts - 1); p != end; ) {
+                p += ps;
+                acc = step(reduce, Message.COPY, acc, load(p), acc);
+            }
+            store(finish(reduce, acc, edges), y + o);
+        }
+    }
+
+    @Override
+    @Kernel
+    public void argFold(
+            @Const Extremum reduce, long part, long partArg, long ps, long parts, long y, long arg, long columns) {
+        for (long c = 0; c < 4 * columns; c += BYTES) {
+            long o = Math.min(c, 4 * columns - BYTES);
+            long p = o;
+            FloatVector acc = load(part + p);
+            IntVector pos = loadInts(partArg + p);
+            for (long end = p + ps * (parts - 1); p != end; ) {
+                p += ps;
+                FloatVector m = load(part + p);
+                VectorMask<Float> better = better(plain(reduce), m, acc);
+                acc = acc.blend(m, better);
+                pos = V.blend(pos, loadInts(partArg + p), better);
+            }
+            store(acc, y + o);
+            store(pos, arg + o);
+        }
+    }
+
+    @Override
+    @Kernel
+    public void gradX(
+            @Const Scale scale,
+            @Const({1, 2, 3, 4, 5, 6, 7, 8}) int tile,
+            long indptr,
+            long tptr,
+            long tindices,
+            long tperm,
+            long w,
+            long ws,
+            long g,
+            long gs,
+            long gx,
+            long gxs,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long out = gx + gxs * row;
+        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
+            long first = i64(p);
+            long e = tindices + 4 * first;
+            long end = tindices + 4 * i64(p + 8);
+            long pe = tperm + 4 * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(0f);
+            }
+            for (; e != end; e += 4, pe += 4) {
+                long i = i32(e);
+                long gr = g + gs * i;
+                FloatVector s = all(scale(scale, w + ws * i32(pe), indptr + 8 * i));
+                for (int t = 0; t < tile; t++) {
+                    acc[t] = scaled(scale, load(gr + at(t, tile, last)), s, acc[t]);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], out + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullGradX(
+            @Const boolean mean,
+            @Const({1, 2, 4}) int tile,
+            long indptr,
+            long tptr,
+            long tindices,
+            long tperm,
+            long w,
+            long ws,
+            long g,
+            long gs,
+            long gx,
+            long gxs,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long out = gx + gxs * row;
+        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
+            long first = i64(p);
+            long e = tindices + 4 * first;
+            long end = tindices + 4 * i64(p + 8);
+            long pe = tperm + 4 * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(0f);
+            }
+            for (; e != end; e += 4, pe += 4) {
+                long i = i32(e);
+                long gr = g + gs * i;
+                long wr = w + ws * i32(pe);
+                FloatVector s = all(mean ? 1f / degree(indptr + 8 * i) : 1f);
+                for (int t = 0; t < tile; t++) {
+                    long o = at(t, tile, last);
+                    FloatVector v = mean ? load(gr + o).mul(s) : load(gr + o);
+                    acc[t] = v.fma(load(wr + o), acc[t]);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], out + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void argGradX(
+            @Const boolean weighted,
+            @Const({1, 2, 4}) int tile,
+            long tptr,
+            long tindices,
+            long tperm,
+            long w,
+            long ws,
+            long g,
+            long arg,
+            long gs,
+            long gx,
+            long gxs,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long out = gx + gxs * row;
+        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
+            long first = i64(p);
+            long e = tindices + 4 * first;
+            long end = tindices + 4 * i64(p + 8);
+            long pe = tperm + 4 * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(0f);
+            }
+            for (; e != end; e += 4, pe += 4) {
+                long gr = gs * i32(e);
+                int edge = i32(pe);
+                FloatVector weight = weighted ? splat(w + ws * edge) : all(1f);
+                for (int t = 0; t < tile; t++) {
+                    long o = gr + at(t, tile, last);
+                    FloatVector v = taken(load(g + o), loadInts(arg + o), edge);
+                    acc[t] = weighted ? v.fma(weight, acc[t]) : acc[t].add(v);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], out + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullArgGradX(
+            @Const({1, 2}) int tile,
+            long tptr,
+            long tindices,
+            long tperm,
+            long w,
+            long ws,
+            long g,
+            long arg,
+            long gs,
+            long gx,
+            long gxs,
+            long last,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[tile];
+        long out = gx + gxs * row;
+        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
+            long first = i64(p);
+            long e = tindices + 4 * first;
+            long end = tindices + 4 * i64(p + 8);
+            long pe = tperm + 4 * first;
+            for (int t = 0; t < tile; t++) {
+                acc[t] = all(0f);
+            }
+            for (; e != end; e += 4, pe += 4) {
+                long gr = gs * i32(e);
+                int edge = i32(pe);
+                long wr = w + ws * edge;
+                for (int t = 0; t < tile; t++) {
+                    long o = at(t, tile, last);
+                    FloatVector v = taken(load(g + gr + o), loadInts(arg + gr + o), edge);
+                    acc[t] = v.fma(load(wr + o), acc[t]);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                store(acc[t], out + at(t, tile, last));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void gradW(
+            @Const boolean multiplied,
+            @Const boolean mean,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long g,
+            long gs,
+            long gw,
+            long gws,
+            long columns,
+            long scratch,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[EdgeDot.WIDTH / LANES];
+        long whole = EdgeDot.whole(columns);
+        long rest = EdgeDot.rest(columns);
+        long gr = g + gs * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, gr += gs) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long out = gw + gws * first;
+            EdgeDot.pad(gr, whole, columns, scratch + EdgeDot.PAD_A);
+            for (long end = e + 4 * count; e != end; e += 4, out += gws) {
+                long xr = x + xs * i32(e);
+                if (multiplied) {
+                    EdgeDot.pad(xr, whole, columns, scratch + EdgeDot.PAD_B);
+                }
+                EdgeDot.zero(acc);
+                for (long o = 0; o != whole; o += EdgeDot.SPAN) {
+                    gradTerms(multiplied, acc, gr + o, xr + o);
+                }
+                for (long o = 0; o != rest; o += EdgeDot.SPAN) {
+                    gradTerms(multiplied, acc, scratch + EdgeDot.PAD_A, scratch + EdgeDot.PAD_B);
+                }
+                float sum = EdgeDot.fold(acc, scratch);
+                EdgeDot.put(out, mean ? sum / count : sum);
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void argGradW(
+            @Const boolean multiplied,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long g,
+            long arg,
+            long gs,
+            long gw,
+            long gws,
+            long columns,
+            long scratch,
+            long row,
+            long rowEnd) {
+        FloatVector[] acc = new FloatVector[EdgeDot.WIDTH / LANES];
+        long whole = EdgeDot.whole(columns);
+        long rest = EdgeDot.rest(columns);
+        long gr = gs * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, gr += gs) {
+            long first = i64(p);
+            long e = indices + 4 * first;
+            long end = indices + 4 * i64(p + 8);
+            long out = gw + gws * first;
+            int edge = (int) first;
+            EdgeDot.pad(g + gr, whole, columns, scratch + EdgeDot.PAD_A);
+            EdgeDot.pad(arg + gr, whole, columns, scratch + EdgeDot.PAD_ARG);
+            for (; e != end; e += 4, out += gws, edge++) {
+                long xr = x + xs * i32(e);
+                if (multiplied) {
+                    EdgeDot.pad(xr, whole, columns, scratch + EdgeDot.PAD_B);
+                }
+                EdgeDot.zero(acc);
+                for (long o = 0; o != whole; o += EdgeDot.SPAN) {
+                    takenTerms(multiplied, acc, g + gr + o, arg + gr + o, xr + o, edge);
+                }
+                for (long o = 0; o != rest; o += EdgeDot.SPAN) {
+                    takenTerms(
+                            multiplied,
+                            acc,
+                            scratch + EdgeDot.PAD_A,
+                            scratch + EdgeDot.PAD_ARG,
+                            scratch + EdgeDot.PAD_B,
+                            edge);
+                }
+                EdgeDot.put(out, EdgeDot.fold(acc, scratch));
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullGradW(
+            @Const boolean multiplied,
+            @Const boolean mean,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long g,
+            long gs,
+            long gw,
+            long gws,
+            long columns,
+            long row,
+            long rowEnd) {
+        long gr = g + gs * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, gr += gs) {
+            long first = i64(p);
+            long count = i64(p + 8) - first;
+            long e = indices + 4 * first;
+            long out = gw + gws * first;
+            for (long end = e + 4 * count; e != end; e += 4, out += gws) {
+                long xr = x + xs * i32(e);
+                for (long c = 0; c < 4 * columns; c += BYTES) {
+                    long o = Math.min(c, 4 * columns - BYTES);
+                    FloatVector v = load(gr + o);
+                    v = multiplied ? v.mul(load(xr + o)) : v;
+                    store(mean ? v.div(all((float) count)) : v, out + o);
+                }
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void fullArgGradW(
+            @Const boolean multiplied,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long g,
+            long arg,
+            long gs,
+            long gw,
+            long gws,
+            long columns,
+            long row,
+            long rowEnd) {
+        long gr = gs * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, gr += gs) {
+            long first = i64(p);
+            long e = indices + 4 * first;
+            long end = indices + 4 * i64(p + 8);
+            long out = gw + gws * first;
+            int edge = (int) first;
+            for (; e != end; e += 4, out += gws, edge++) {
+                long xr = x + xs * i32(e);
+                for (long c = 0; c < 4 * columns; c += BYTES) {
+                    long o = Math.min(c, 4 * columns - BYTES);
+                    FloatVector v = load(g + gr + o);
+                    v = multiplied ? v.mul(load(xr + o)) : v;
+                    store(taken(v, loadInts(arg + gr + o), edge), out + o);
+                }
+            }
+        }
+    }
+
+    /** Where vector {@code t} of a tile starts: side by side, but for the last. */
+    @Inline
+    static long at(int t, int tile, long last) {
+        return t == tile - 1 ? last : (long) t * BYTES;
+    }
+
+    @Inline
+    static Message broadcast(FullMessage message) {
+        return message == FullMessage.MUL ? Message.MUL : Message.ADD;
+    }
+
+    @Inline
+    static Reduce plain(Extremum reduce) {
+        return reduce == Extremum.MAX ? Reduce.MAX : Reduce.MIN;
+    }
+
+    /** Where a row starts: the neutral element, but 0 for a row without edges. */
+    @Inline
+    static float start(Reduce reduce, long count) {
+        if (reduce == Reduce.MAX) {
+            return count == 0 ? 0f : Float.NEGATIVE_INFINITY;
+        }
+        if (reduce == Reduce.MIN) {
+            return count == 0 ? 0f : Float.POSITIVE_INFINITY;
+        }
+        return 0f;
+    }
+
+    @Inline
+    static FloatVector message(Message message, FloatVector x, FloatVector w) {
+        return switch (message) {
+            case COPY -> x;
+            case MUL -> x.mul(w);
+            case ADD -> x.add(w);
+        };
+    }
+
+    @Inline
+    static FloatVector step(Reduce reduce, Message message, FloatVector acc, FloatVector x, FloatVector w) {
+        if (reduce == Reduce.SUM || reduce == Reduce.MEAN) {
+            return message == Message.MUL ? x.fma(w, acc) : acc.add(message(message, x, w));
+        }
+        FloatVector m = message(message, x, w);
+        return acc.blend(m, better(reduce, m, acc));
+    }
+
+    /** A NaN message is better than anything, and nothing is better than it but another. */
+    @Inline
+    static VectorMask<Float> better(Reduce reduce, FloatVector m, FloatVector acc) {
+        VectorMask<Float> nan = m.compare(VectorOperators.NE, m);
+        return reduce == Reduce.MAX
+                ? m.compare(VectorOperators.GT, acc).or(nan)
+                : m.compare(VectorOperators.LT, acc).or(nan);
+    }
+
+    /** The mean divides by the degree; an empty row by 1. */
+    @Inline
+    static FloatVector finish(Reduce reduce, FloatVector acc, long count) {
+        return reduce == Reduce.MEAN ? acc.div(all((float) Math.max(count, 1))) : acc;
+    }
+
+    @Inline
+    static float degree(long p) {
+        return i64(p + 8) - i64(p);
+    }
+
+    @Inline
+    static float scale(Scale scale, long w, long p) {
+        return switch (scale) {
+            case ONE -> 1f;
+            case WEIGHT -> f32(w);
+            case MEAN -> 1f / degree(p);
+            case WEIGHT_MEAN -> f32(w) / degree(p);
+        };
+    }
+
+    @Inline
+    static FloatVector scaled(Scale scale, FloatVector g, FloatVector s, FloatVector acc) {
+        return scale == Scale.ONE ? acc.add(g) : g.fma(s, acc);
+    }
+
+    /** The gradient where this edge was taken, 0 elsewhere. */
+    @Inline
+    static FloatVector taken(FloatVector g, IntVector arg, int edge) {
+        return V.blend(all(0f), g, arg.compare(VectorOperators.EQ, all(edge)));
+    }
+
+    @Inline
+    static void gradTerms(boolean multiplied, FloatVector[] acc, long g, long x) {
+        if (multiplied) {
+            EdgeDot.products(acc, g, x);
+        } else {
+            EdgeDot.terms(acc, g);
+        }
+    }
+
+    @Inline
+    static void takenTerms(boolean multiplied, FloatVector[] acc, long g, long arg, long x, int edge) {
+        for (int i = 0; i < acc.length; i++) {
+            FloatVector v = taken(load(g + (long) i * BYTES), loadInts(arg + (long) i * BYTES), edge);
+            acc[i] = multiplied ? v.fma(load(x + (long) i * BYTES), acc[i]) : acc[i].add(v);
+        }
+    }
+}
