@@ -122,10 +122,10 @@ final class SpmmProbe {
         long arg = y + stride * EDGES;
         long pad = arg + stride * EDGES;
         for (int r = 0; r <= ROWS; r++) {
-            Raw.ALL.set(Raw.I64, ptr + 8 * r, (long) Math.min(r, ROWS - 1) * DEGREE);
+            Raw.ALL.set(Raw.I64, ptr + 8L * r, (long) Math.min(r, ROWS - 1) * DEGREE);
         }
         for (int e = 0; e < EDGES; e++) {
-            Raw.ALL.set(Raw.I32, idx + 4 * e, e * 5 % ROWS);
+            Raw.ALL.set(Raw.I32, idx + 4L * e, e * 5 % ROWS);
         }
         int m = sub / 8 / 4;
         int r = sub / 8 % 4;
