@@ -1,0 +1,149 @@
+package dev.heddle.weave;
+
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.lang.classfile.Annotation;
+import java.lang.classfile.AttributedElement;
+import java.lang.classfile.Attributes;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassModel;
+import java.lang.classfile.FieldModel;
+import java.lang.classfile.MethodModel;
+import java.lang.constant.ClassDesc;
+import java.lang.reflect.AccessFlag;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/** Our own classes, as javac wrote them: by internal name, parsed once. The JDK's are not asked for. */
+final class Classes {
+    private final Function<String, byte @Nullable []> source;
+    private final Map<String, ClassModel> models = new HashMap<>();
+    private final Map<String, Body> bodies = new HashMap<>();
+
+    Classes(Function<String, byte @Nullable []> source) {
+        this.source = source;
+    }
+
+    static String internal(ClassDesc type) {
+        String s = type.descriptorString();
+        return s.substring(1, s.length() - 1);
+    }
+
+    static ClassDesc desc(String internal) {
+        return ClassDesc.ofInternalName(internal);
+    }
+
+    /** Null for a class of the JDK, and one that is unknown. */
+    @Nullable
+    ClassModel find(String internal) {
+        if (internal.startsWith("java/") || internal.startsWith("jdk/") || internal.startsWith("[")) {
+            return null;
+        }
+        ClassModel known = models.get(internal);
+        if (known == null) {
+            byte[] bytes = source.apply(internal);
+            if (bytes != null) {
+                known = ClassFile.of().parse(bytes);
+                models.put(internal, known);
+            }
+        }
+        return known;
+    }
+
+    @Nullable
+    ClassModel find(ClassDesc type) {
+        return type.isClassOrInterface() ? find(internal(type)) : null;
+    }
+
+    ClassModel get(String internal) {
+        ClassModel c = find(internal);
+        if (c == null) {
+            throw new Refusal("class " + internal.replace('/', '.') + " is missing");
+        }
+        return c;
+    }
+
+    @Nullable
+    InputStream stream(String internal) {
+        byte[] bytes = source.apply(internal);
+        return bytes == null ? null : new ByteArrayInputStream(bytes);
+    }
+
+    @Nullable
+    MethodModel method(ClassDesc owner, String name, String type) {
+        ClassModel c = find(owner);
+        if (c != null) {
+            for (MethodModel m : c.methods()) {
+                if (m.methodName().equalsString(name) && m.methodType().equalsString(type)) {
+                    return m;
+                }
+            }
+        }
+        return null;
+    }
+
+    @Nullable
+    FieldModel field(ClassDesc owner, String name) {
+        ClassModel c = find(owner);
+        if (c != null) {
+            for (FieldModel f : c.fields()) {
+                if (f.fieldName().equalsString(name)) {
+                    return f;
+                }
+            }
+        }
+        return null;
+    }
+
+    Body body(MethodModel method) {
+        ClassModel owner = method.parent().orElseThrow();
+        String key = owner.thisClass().asInternalName() + "." + method.methodName() + method.methodType();
+        Body known = bodies.get(key);
+        if (known == null) {
+            known = new Body(owner, method);
+            bodies.put(key, known);
+        }
+        return known;
+    }
+
+    /** The constants of an enum, in order. */
+    List<String> enumConstants(ClassModel c) {
+        return c.fields().stream()
+                .filter(f -> f.flags().has(AccessFlag.ENUM))
+                .map(f -> f.fieldName().stringValue())
+                .toList();
+    }
+
+    static boolean isEnum(ClassModel c) {
+        return c.flags().has(AccessFlag.ENUM);
+    }
+
+    static boolean isKernel(MethodModel m) {
+        return has(m, Kernel.class);
+    }
+
+    /** Whether a method is a helper: static, and annotated itself or through its class. */
+    static boolean isHelper(MethodModel m) {
+        return m.flags().has(AccessFlag.STATIC)
+                && !m.methodName().equalsString("<clinit>")
+                && !isKernel(m)
+                && (has(m, Inline.class) || has(m.parent().orElseThrow(), Inline.class));
+    }
+
+    static boolean hasKernels(ClassModel c) {
+        return c.methods().stream().anyMatch(Classes::isKernel);
+    }
+
+    static boolean has(AttributedElement e, Class<?> annotation) {
+        return e.findAttribute(Attributes.runtimeInvisibleAnnotations()).stream()
+                .flatMap(a -> a.annotations().stream())
+                .anyMatch(a -> is(a, annotation));
+    }
+
+    static boolean is(Annotation a, Class<?> annotation) {
+        return a.classSymbol().descriptorString().equals(annotation.descriptorString());
+    }
+}

@@ -1,0 +1,174 @@
+package dev.heddle.weave;
+
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.CodeElement;
+import java.lang.classfile.Label;
+import java.lang.classfile.Opcode;
+import java.lang.classfile.TypeKind;
+import java.lang.classfile.instruction.BranchInstruction;
+import java.lang.classfile.instruction.LineNumber;
+import java.lang.classfile.instruction.LoadInstruction;
+import java.lang.classfile.instruction.LocalVariable;
+import java.lang.classfile.instruction.StoreInstruction;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDesc;
+import java.lang.constant.MethodTypeDesc;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The woven code while it grows. Instructions can be struck out after the fact, when it turns out that nobody needs their
+ * value, and everything since a mark can be undone, when an attempt fails.
+ */
+final class Tape {
+    /** What can stand on the tape. */
+    sealed interface Item {
+        /** Pushes a constant, or null. */
+        record Push(@Nullable ConstantDesc constant) implements Item {}
+
+        record Bind(Label label) implements Item {}
+
+        record Field(Opcode opcode, ClassDesc owner, String name, ClassDesc type) implements Item {}
+
+        record Call(Opcode opcode, ClassDesc owner, String name, MethodTypeDesc type, boolean isInterface)
+                implements Item {}
+
+        record New(ClassDesc type) implements Item {}
+
+        /** Any other instruction, or a line number. */
+        record Other(CodeElement element) implements Item {}
+    }
+
+    /** One item's place on the tape. */
+    static final class Node {
+        final Item item;
+        private boolean dead;
+
+        private Node(Item item) {
+            this.item = item;
+        }
+    }
+
+    /** A moment to come back to. */
+    record Mark(int length, int kills, int line) {}
+
+    private final CodeBuilder out;
+    private final List<Node> nodes = new ArrayList<>();
+    private final List<Node> killed = new ArrayList<>();
+    private int line = -1;
+
+    Tape(CodeBuilder out) {
+        this.out = out;
+    }
+
+    Label newLabel() {
+        return out.newLabel();
+    }
+
+    Node add(Item item) {
+        Node node = new Node(item);
+        nodes.add(node);
+        return node;
+    }
+
+    Node add(CodeElement element) {
+        return add(new Item.Other(element));
+    }
+
+    Node push(@Nullable ConstantDesc constant) {
+        return add(new Item.Push(constant));
+    }
+
+    Node load(TypeKind kind, int slot) {
+        return add(LoadInstruction.of(kind, slot));
+    }
+
+    Node store(TypeKind kind, int slot) {
+        return add(StoreInstruction.of(kind, slot));
+    }
+
+    Node jump(Opcode opcode, Label target) {
+        return add(BranchInstruction.of(opcode, target));
+    }
+
+    void bind(Label label) {
+        add(new Item.Bind(label));
+    }
+
+    /** What follows comes from this line of the kernel's file. */
+    void line(int number) {
+        if (number != line && number >= 0) {
+            line = number;
+            add(LineNumber.of(number));
+        }
+    }
+
+    int line() {
+        return line;
+    }
+
+    void kill(Node node) {
+        node.dead = true;
+        killed.add(node);
+    }
+
+    Mark mark() {
+        return new Mark(nodes.size(), killed.size(), line);
+    }
+
+    void undo(Mark mark) {
+        nodes.subList(mark.length, nodes.size()).clear();
+        List<Node> revived = killed.subList(mark.kills, killed.size());
+        revived.forEach(n -> n.dead = false);
+        revived.clear();
+        line = mark.line;
+    }
+
+    /** Writes the tape out, tidied, and returns what was written. */
+    Written flush() {
+        List<Item> items = new ArrayList<>();
+        for (Node n : nodes) {
+            if (!n.dead) {
+                items.add(n.item);
+            }
+        }
+        Tidy tidy = new Tidy(items);
+        items = tidy.run();
+        Set<Label> bound = new HashSet<>();
+        for (Item item : items) {
+            write(item, bound);
+        }
+        return new Written(bound, tidy.droppedSlots());
+    }
+
+    /** The labels that were written, and the locals of which some assignment was not. */
+    record Written(Set<Label> labels, Set<Integer> droppedSlots) {}
+
+    /** Writes the debug information of a local variable. */
+    void describe(LocalVariable v, ClassDesc type, Label from, Label to) {
+        out.localVariable(v.slot(), v.name().stringValue(), type, from, to);
+    }
+
+    private void write(Item item, Set<Label> bound) {
+        switch (item) {
+            case Item.Push(ConstantDesc constant) -> {
+                if (constant == null) {
+                    out.aconst_null();
+                } else {
+                    out.loadConstant(constant);
+                }
+            }
+            case Item.Bind(Label label) -> {
+                out.labelBinding(label);
+                bound.add(label);
+            }
+            case Item.Field f -> out.fieldAccess(f.opcode, f.owner, f.name, f.type);
+            case Item.Call c -> out.invoke(c.opcode, c.owner, c.name, c.type, c.isInterface);
+            case Item.New(ClassDesc type) -> out.new_(type);
+            case Item.Other(CodeElement element) -> out.with(element);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+package dev.heddle.weave;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The build step: weaves the classes of {@code dev.heddle.kernel.vector} for the targets named.
+ *
+ * <p>The packages that it writes belong to it alone: what is in them and was not woven now is deleted, so that no class
+ * outlives its template. It only ever reads what javac wrote, so running it again changes nothing.
+ */
+public final class Weave {
+    private static final String TEMPLATES = "dev/heddle/kernel/vector";
+    private static final String USAGE = "usage: Weave CLASSES OUTPUT REPORT TARGET...";
+
+    private final Path classes;
+    private final Path output;
+    private final String templates;
+    private final List<Weaver.Report> reports = new ArrayList<>();
+    private final List<String> errors = new ArrayList<>();
+    private int kernels;
+
+    /**
+     * A build step.
+     *
+     * @param classes where javac put the classes
+     * @param output where the woven classes go
+     * @param templates the package of the templates, in internal form
+     */
+    public Weave(Path classes, Path output, String templates) {
+        this.classes = classes;
+        this.output = output;
+        this.templates = templates;
+    }
+
+    public static void main(String[] args) throws IOException {
+        if (args.length < 4) {
+            throw new IllegalArgumentException(USAGE);
+        }
+        long start = System.nanoTime();
+        Weave weave = new Weave(Path.of(args[0]), Path.of(args[1]), TEMPLATES);
+        List<Target> targets = Arrays.stream(args).skip(3).map(Target::named).toList();
+        weave.run(targets);
+        weave.print(Path.of(args[2]));
+        weave.errors.forEach(e -> System.err.println("[ERROR] " + e));
+        System.out.printf(
+                "wove %d kernels for %d targets into %d methods in %d ms, %d of more than %d bytes (see %s)%n",
+                weave.kernels,
+                targets.size(),
+                weave.reports.size(),
+                (System.nanoTime() - start) / 1_000_000,
+                weave.reports.stream().filter(Weaver.Report::isLarge).count(),
+                Weaver.LARGE,
+                args[2]);
+        if (!weave.errors.isEmpty()) {
+            System.exit(1);
+        }
+    }
+
+    /** Weaves all templates for each target; where one fails, the target's package is left empty. */
+    public void run(List<Target> targets) throws IOException {
+        List<String> names = templateNames();
+        for (Target target : targets) {
+            Weaver weaver = new Weaver(this::read, templates, target);
+            Map<Path, byte[]> woven = new TreeMap<>();
+            int failed = errors.size();
+            for (String name : names) {
+                try {
+                    byte[] bytes = weaver.weave(name);
+                    if (bytes != null) {
+                        String simple = name.substring(templates.length());
+                        woven.put(output.resolve(weaver.wovenPackage() + simple + ".class"), bytes);
+                    }
+                } catch (WeaveException e) {
+                    errors.add(String.valueOf(e.getMessage()));
+                }
+            }
+            if (errors.size() > failed) {
+                woven.clear();
+            }
+            replace(output.resolve(weaver.wovenPackage()), woven);
+            reports.addAll(weaver.reports());
+            kernels += weaver.kernels();
+        }
+    }
+
+    /** What could not be woven, and why. */
+    public List<String> errors() {
+        return List.copyOf(errors);
+    }
+
+    public List<Weaver.Report> reports() {
+        return List.copyOf(reports);
+    }
+
+    private List<String> templateNames() throws IOException {
+        Path directory = classes.resolve(templates);
+        if (!Files.isDirectory(directory)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.map(f -> f.getFileName().toString())
+                    .filter(f -> f.endsWith(".class"))
+                    .map(f -> templates + "/" + f.substring(0, f.length() - ".class".length()))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    /** Our own classes: from the build's output, or else (those of the weaver) from the class path. */
+    private byte @Nullable [] read(String name) {
+        try {
+            Path file = classes.resolve(name + ".class");
+            if (Files.exists(file)) {
+                return Files.readAllBytes(file);
+            }
+            try (InputStream in = ClassLoader.getSystemResourceAsStream(name + ".class")) {
+                return in == null ? null : in.readAllBytes();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void replace(Path directory, Map<Path, byte[]> woven) throws IOException {
+        if (Files.isDirectory(directory)) {
+            try (Stream<Path> old = Files.list(directory)) {
+                for (Path file : old.filter(f -> !woven.containsKey(f)).toList()) {
+                    Files.delete(file);
+                }
+            }
+        }
+        for (Map.Entry<Path, byte[]> e : woven.entrySet()) {
+            Path file = e.getKey();
+            if (!Files.exists(file) || !Arrays.equals(Files.readAllBytes(file), e.getValue())) {
+                Files.createDirectories(directory);
+                Files.write(file, e.getValue());
+            }
+        }
+    }
+
+    private void print(Path report) throws IOException {
+        if (report.getParent() != null) {
+            Files.createDirectories(report.getParent());
+        }
+        try (PrintStream out = new PrintStream(Files.newOutputStream(report))) {
+            out.printf("%-20s %7s %7s  %s%n", "target", "inlined", "bytes", "method");
+            for (Weaver.Report r : reports) {
+                String note = r.isLarge() ? "  (large: interpreted until C2 has compiled it)" : "";
+                out.printf("%-20s %7d %7d  %s%s%n", r.target(), r.inlined(), r.bytes(), r.method(), note);
+            }
+            errors.forEach(e -> out.println("ERROR " + e));
+        }
+    }
+}
