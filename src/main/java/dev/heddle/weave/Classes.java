@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class Classes {
     private final Function<String, byte @Nullable []> source;
     private final Map<String, ClassModel> models = new HashMap<>();
+    private final Map<String, Map<String, MethodModel>> methods = new HashMap<>();
     private final Map<String, Body> bodies = new HashMap<>();
 
     Classes(Function<String, byte @Nullable []> source) {
@@ -75,14 +76,20 @@ final class Classes {
     @Nullable
     MethodModel method(ClassDesc owner, String name, String type) {
         ClassModel c = find(owner);
-        if (c != null) {
-            for (MethodModel m : c.methods()) {
-                if (m.methodName().equalsString(name) && m.methodType().equalsString(type)) {
-                    return m;
-                }
-            }
-        }
-        return null;
+        return c == null ? null : methods(c).get(name + type);
+    }
+
+    /** The methods of a class by name and descriptor. */
+    private Map<String, MethodModel> methods(ClassModel c) {
+        return methods.computeIfAbsent(c.thisClass().asInternalName(), _ -> {
+            Map<String, MethodModel> byId = new HashMap<>();
+            c.methods().forEach(m -> byId.put(id(m), m));
+            return byId;
+        });
+    }
+
+    private static String id(MethodModel m) {
+        return m.methodName().stringValue() + m.methodType().stringValue();
     }
 
     @Nullable
@@ -100,7 +107,7 @@ final class Classes {
 
     Body body(MethodModel method) {
         ClassModel owner = method.parent().orElseThrow();
-        String key = owner.thisClass().asInternalName() + "." + method.methodName() + method.methodType();
+        String key = owner.thisClass().asInternalName() + "." + id(method);
         Body known = bodies.get(key);
         if (known == null) {
             known = new Body(owner, method);

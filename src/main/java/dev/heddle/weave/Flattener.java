@@ -76,7 +76,7 @@ final class Flattener {
         State start = new State();
         arguments.forEach((slot, fact) -> start.setLocal(slot, new State.Local(fact, null)));
         walk(kernel, kernel.scope, 0, kernel.body.code.size(), start);
-        describeLocals(tape.flush());
+        describeLocals(tape.flush(kernel.scope.labels()));
         return inlined;
     }
 

@@ -8,12 +8,15 @@ import java.lang.constant.DirectMethodHandleDesc;
 import java.lang.constant.MethodHandleDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.lang.reflect.AccessFlag;
+import java.util.HashMap;
+import java.util.Map;
 
 /** Gives the classes that have kernels their names in the package of a target, and knows what a woven class may mention. */
 final class Naming {
     private final Classes classes;
     private final String templates;
     private final String woven;
+    private final Map<ClassDesc, Boolean> wovenTemplates = new HashMap<>();
 
     /** @param templates the package of the templates, in internal form */
     Naming(Classes classes, String templates, Target target) {
@@ -37,8 +40,11 @@ final class Naming {
 
     /** Whether a class is re-emitted in the target's package. */
     boolean isWoven(ClassDesc type) {
-        ClassModel c = isTemplate(type) ? classes.find(type) : null;
-        return c != null && Classes.hasKernels(c);
+        return isTemplate(type)
+                && wovenTemplates.computeIfAbsent(type, t -> {
+                    ClassModel c = classes.find(t);
+                    return c != null && Classes.hasKernels(c);
+                });
     }
 
     boolean isLanes(ClassDesc type) {

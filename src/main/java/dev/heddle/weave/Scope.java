@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +44,11 @@ final class Scope {
     @Nullable
     Label known(Label source) {
         return labels.get(source);
+    }
+
+    /** The labels of the woven code made so far. */
+    Set<Label> labels() {
+        return Set.copyOf(labels.values());
     }
 
     /** Notes that a jump goes to a label. */

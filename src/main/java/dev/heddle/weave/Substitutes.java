@@ -5,7 +5,6 @@ import java.lang.classfile.MethodModel;
 import java.lang.classfile.TypeKind;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
-import java.lang.reflect.AccessFlag;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -54,8 +53,7 @@ final class Substitutes {
         if (label != null) {
             ClassModel c = classes.get(home.getName().replace('.', '/') + "$Of" + label);
             for (MethodModel m : c.methods()) {
-                if (m.flags().has(AccessFlag.STATIC)
-                        && m.methodName().equalsString(name)
+                if (m.methodName().equalsString(name)
                         && m.methodTypeSymbol().parameterList().equals(parameters)) {
                     return m;
                 }

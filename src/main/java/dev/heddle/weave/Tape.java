@@ -127,15 +127,15 @@ final class Tape {
         line = mark.line;
     }
 
-    /** Writes the tape out, tidied, and returns what was written. */
-    Written flush() {
+    /** Writes the tape out, tidied but for the labels given, and returns what was written. */
+    Written flush(Set<Label> scopes) {
         List<Item> items = new ArrayList<>();
         for (Node n : nodes) {
             if (!n.dead) {
                 items.add(n.item);
             }
         }
-        Tidy tidy = new Tidy(items);
+        Tidy tidy = new Tidy(items, scopes);
         items = tidy.run();
         Set<Label> bound = new HashSet<>();
         for (Item item : items) {

@@ -31,20 +31,22 @@ import java.util.Set;
 final class Tidy {
     private static final BitSet NONE = new BitSet();
 
-    private final Set<Label> targets = new HashSet<>();
+    private final Set<Label> scopes;
     private final Map<Label, BitSet> liveAt = new HashMap<>();
     private final Set<Integer> droppedSlots = new HashSet<>();
     private List<Item> items;
     private boolean changed;
 
-    Tidy(List<Item> items) {
+    /** @param scopes labels to keep, whether or not anybody jumps to them */
+    Tidy(List<Item> items, Set<Label> scopes) {
         this.items = items;
+        this.scopes = scopes;
     }
 
     List<Item> run() {
         do {
             changed = false;
-            items = withoutIdleJumps();
+            items = withoutIdleItems();
             solve();
             items = sweep();
         } while (changed);
@@ -56,19 +58,19 @@ final class Tidy {
         return droppedSlots;
     }
 
-    /** Removes jumps to what follows them, and notes what the others jump to. */
-    private List<Item> withoutIdleJumps() {
-        targets.clear();
-        List<Item> kept = new ArrayList<>();
+    /** Removes jumps to what follows them and labels that nobody jumps to. */
+    private List<Item> withoutIdleItems() {
+        List<Item> jumping = new ArrayList<>();
+        Set<Label> wanted = new HashSet<>(scopes);
         for (int i = 0; i < items.size(); i++) {
-            if (isJumpToNext(i)) {
-                changed = true;
-            } else {
-                kept.add(items.get(i));
-                targets.addAll(targets(items.get(i)));
+            if (!isJumpToNext(i)) {
+                jumping.add(items.get(i));
+                wanted.addAll(targets(items.get(i)));
             }
         }
-        return kept;
+        return jumping.stream()
+                .filter(item -> !(item instanceof Item.Bind(Label label)) || wanted.contains(label))
+                .toList();
     }
 
     private boolean isJumpToNext(int position) {
@@ -101,20 +103,23 @@ final class Tidy {
         return all;
     }
 
-    /** Finds the locals that are live at each label: backwards over the code until nothing is added. */
+    /** Finds the locals that are live at each label that is jumped to: backwards, until no loop adds any. */
     private void solve() {
         liveAt.clear();
-        boolean grown = true;
-        while (grown) {
-            grown = false;
+        items.forEach(item -> targets(item).forEach(label -> liveAt.put(label, new BitSet())));
+        boolean stale = true;
+        while (stale) {
+            stale = false;
+            Set<Label> seen = new HashSet<>();
             BitSet live = new BitSet();
-            for (int i = items.size() - 1; i >= 0; i--) {
-                goBefore(items.get(i), live);
-                if (items.get(i) instanceof Item.Bind(Label label)) {
-                    BitSet known = liveAt.computeIfAbsent(label, _ -> new BitSet());
-                    int size = known.cardinality();
+            for (Item item : items.reversed()) {
+                goBefore(item, live);
+                seen.addAll(targets(item));
+                if (item instanceof Item.Bind(Label label) && liveAt.containsKey(label)) {
+                    BitSet known = at(label);
+                    BitSet before = (BitSet) known.clone();
                     known.or(live);
-                    grown |= known.cardinality() > size;
+                    stale |= seen.contains(label) && !known.equals(before);
                 }
             }
         }
@@ -138,8 +143,12 @@ final class Tidy {
             default -> {}
         }
         for (Label target : targets(item)) {
-            live.or(liveAt.getOrDefault(target, NONE));
+            live.or(at(target));
         }
+    }
+
+    private BitSet at(Label label) {
+        return liveAt.getOrDefault(label, NONE);
     }
 
     private List<Item> sweep() {
@@ -194,7 +203,7 @@ final class Tidy {
 
     private boolean isNothing(Item item) {
         return item instanceof Item.Other(LineNumber _)
-                || (item instanceof Item.Bind(Label label) && !targets.contains(label));
+                || (item instanceof Item.Bind(Label label) && !liveAt.containsKey(label));
     }
 
     private boolean isStore(int position, int slot) {

@@ -49,10 +49,17 @@ public final class Weave {
             throw new IllegalArgumentException(USAGE);
         }
         long start = System.nanoTime();
-        Weave weave = new Weave(Path.of(args[0]), Path.of(args[1]), TEMPLATES);
+        Path report = Path.of(args[2]);
         List<Target> targets = Arrays.stream(args).skip(3).map(Target::named).toList();
+        Weave weave = new Weave(Path.of(args[0]), Path.of(args[1]), TEMPLATES);
+        Stamp stamp = weave.stamp(Path.of(args[2] + ".stamp"), targets);
+        if (stamp.isCurrent()) {
+            System.out.println("the woven kernels are up to date (see " + report + ")");
+            return;
+        }
+        stamp.remove();
         weave.run(targets);
-        weave.print(Path.of(args[2]));
+        weave.print(report);
         weave.errors.forEach(e -> System.err.println("[ERROR] " + e));
         System.out.printf(
                 "wove %d kernels for %d targets into %d methods in %d ms, %d of more than %d bytes (see %s)%n",
@@ -62,10 +69,18 @@ public final class Weave {
                 (System.nanoTime() - start) / 1_000_000,
                 weave.reports.stream().filter(Weaver.Report::isLarge).count(),
                 Weaver.LARGE,
-                args[2]);
+                report);
         if (!weave.errors.isEmpty()) {
             System.exit(1);
         }
+        stamp.renew();
+    }
+
+    private Stamp stamp(Path file, List<Target> targets) {
+        List<Path> woven = targets.stream()
+                .map(t -> output.resolve(t.packageFor(templates)))
+                .toList();
+        return new Stamp(file, classes, woven, targets + System.getProperty("java.vm.version"));
     }
 
     /** Weaves all templates for each target; where one fails, the target's package is left empty. */
