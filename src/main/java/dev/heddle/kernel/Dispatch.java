@@ -118,7 +118,7 @@ public final class Dispatch<K> {
 
     /** Whether the build wove kernels for a backend at all. */
     static boolean isWoven(Backend backend) {
-        return find(backend.packageName() + ".Pointwise") != null;
+        return find(backend.packageName() + ".Spmm") != null;
     }
 
     private static @Nullable Class<?> find(String name) {

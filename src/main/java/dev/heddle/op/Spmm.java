@@ -305,7 +305,7 @@ public final class Spmm {
             if (chosen.lanes() == lanes) {
                 passes.add(new Pass(chosen.kernels(), head, tile, 4 * (start + from), 4 * last));
             } else {
-                tile(passes, head, start + from, last + lanes, 1, max, variant);
+                tile(passes, head, start + from, last + lanes, 1, Math.min(max, MAX_ARG_TILE), variant);
             }
         }
     }

@@ -125,8 +125,9 @@ final class SpmmProbe {
             Raw.ALL.set(Raw.I64, ptr + 8L * r, (long) Math.min(r, ROWS - 1) * DEGREE);
         }
         for (int e = 0; e < EDGES; e++) {
-            Raw.ALL.set(Raw.I32, idx + 4L * e, e * 5 % ROWS);
+            Raw.ALL.set(Raw.I32, idx + 4L * e, e < DEGREE ? 0 : 1 + e * 5 % (ROWS - 1));
         }
+        Raw.ALL.set(Raw.F32, x, Float.NaN); // row 0 alone takes the path of a NaN
         int m = sub / 8 / 4;
         int r = sub / 8 % 4;
         switch (kernel) {

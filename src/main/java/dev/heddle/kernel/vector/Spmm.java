@@ -42,27 +42,7 @@ public final class Spmm implements SpmmKernels {
             long last,
             long row,
             long rowEnd) {
-        FloatVector[] acc = new FloatVector[tile];
-        long yr = y + ys * row;
-        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
-            long first = i64(p);
-            long count = i64(p + 8) - first;
-            long e = indices + 4 * first;
-            long we = w + ws * first;
-            for (int t = 0; t < tile; t++) {
-                acc[t] = all(start(reduce, count));
-            }
-            for (long end = e + 4 * count; e != end; e += 4, we += ws) {
-                long xr = x + xs * i32(e);
-                FloatVector weight = message == Message.COPY ? all(1f) : splat(we);
-                for (int t = 0; t < tile; t++) {
-                    acc[t] = step(reduce, message, acc[t], load(xr + at(t, tile, last)), weight);
-                }
-            }
-            for (int t = 0; t < tile; t++) {
-                store(finish(reduce, acc[t], count), yr + at(t, tile, last));
-            }
-        }
+        reduce(message, false, reduce, tile, indptr, indices, w, ws, x, xs, y, ys, last, row, rowEnd);
     }
 
     @Override
@@ -82,7 +62,28 @@ public final class Spmm implements SpmmKernels {
             long last,
             long row,
             long rowEnd) {
+        reduce(broadcast(message), true, reduce, tile, indptr, indices, w, ws, x, xs, y, ys, last, row, rowEnd);
+    }
+
+    @Inline
+    static void reduce(
+            Message message,
+            boolean full,
+            Reduce reduce,
+            int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
         FloatVector[] acc = new FloatVector[tile];
+        FloatVector[] sum = new FloatVector[isExtremum(reduce) ? tile : 0];
         long yr = y + ys * row;
         for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
             long first = i64(p);
@@ -92,11 +93,44 @@ public final class Spmm implements SpmmKernels {
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(start(reduce, count));
             }
+            for (int t = 0; t < sum.length; t++) {
+                sum[t] = all(0f);
+            }
             for (long end = e + 4 * count; e != end; e += 4, we += ws) {
                 long xr = x + xs * i32(e);
+                FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
                     long o = at(t, tile, last);
-                    acc[t] = step(reduce, broadcast(message), acc[t], load(xr + o), load(we + o));
+                    FloatVector v = load(xr + o);
+                    FloatVector u = full ? load(we + o) : weight;
+                    if (isExtremum(reduce)) {
+                        FloatVector m = message(message, v, u);
+                        sum[t] = sum[t].add(m);
+                        acc[t] = acc[t].blend(m, beyond(reduce, m, acc[t]));
+                    } else {
+                        acc[t] = sum(message, acc[t], v, u);
+                    }
+                }
+            }
+            if (isExtremum(reduce)) {
+                // Comparing drops NaN. The plain sum tells cheaply that there may have been one, and is seldom wrong:
+                // only where infinities cancel. Then the row is walked again, for its NaN alone.
+                long again = count * suspects(sum);
+                for (int t = 0; t < tile; t++) {
+                    sum[t] = all(0f);
+                }
+                we -= ws * again;
+                for (long r = e - 4 * again; r != e; r += 4, we += ws) {
+                    long xr = x + xs * i32(r);
+                    FloatVector weight = weight(message, full, we);
+                    for (int t = 0; t < tile; t++) {
+                        long o = at(t, tile, last);
+                        FloatVector m = message(message, load(xr + o), full ? load(we + o) : weight);
+                        sum[t] = sum[t].blend(m, isNan(m));
+                    }
+                }
+                for (int t = 0; t < tile; t++) {
+                    acc[t] = acc[t].blend(sum[t], isNan(sum[t]));
                 }
             }
             for (int t = 0; t < tile; t++) {
@@ -123,34 +157,7 @@ public final class Spmm implements SpmmKernels {
             long last,
             long row,
             long rowEnd) {
-        FloatVector[] acc = new FloatVector[tile];
-        IntVector[] pos = new IntVector[tile];
-        long yr = ys * row;
-        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
-            long first = i64(p);
-            long count = i64(p + 8) - first;
-            long e = indices + 4 * first;
-            long we = w + ws * first;
-            for (int t = 0; t < tile; t++) {
-                acc[t] = all(start(plain(reduce), count));
-                pos[t] = all(count == 0 ? -1 : (int) first);
-            }
-            int edge = (int) first;
-            for (long end = e + 4 * count; e != end; e += 4, we += ws, edge++) {
-                long xr = x + xs * i32(e);
-                FloatVector weight = message == Message.COPY ? all(1f) : splat(we);
-                for (int t = 0; t < tile; t++) {
-                    FloatVector m = message(message, load(xr + at(t, tile, last)), weight);
-                    VectorMask<Float> better = better(plain(reduce), m, acc[t]);
-                    acc[t] = acc[t].blend(m, better);
-                    pos[t] = V.blend(pos[t], all(edge), better);
-                }
-            }
-            for (int t = 0; t < tile; t++) {
-                store(acc[t], y + yr + at(t, tile, last));
-                store(pos[t], arg + yr + at(t, tile, last));
-            }
-        }
+        extremum(message, false, plain(reduce), tile, indptr, indices, w, ws, x, xs, y, arg, ys, last, row, rowEnd);
     }
 
     @Override
@@ -159,6 +166,43 @@ public final class Spmm implements SpmmKernels {
             @Const FullMessage message,
             @Const Extremum reduce,
             @Const({1, 2}) int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long arg,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        extremum(
+                broadcast(message),
+                true,
+                plain(reduce),
+                tile,
+                indptr,
+                indices,
+                w,
+                ws,
+                x,
+                xs,
+                y,
+                arg,
+                ys,
+                last,
+                row,
+                rowEnd);
+    }
+
+    @Inline
+    static void extremum(
+            Message message,
+            boolean full,
+            Reduce reduce,
+            int tile,
             long indptr,
             long indices,
             long w,
@@ -180,16 +224,17 @@ public final class Spmm implements SpmmKernels {
             long e = indices + 4 * first;
             long we = w + ws * first;
             for (int t = 0; t < tile; t++) {
-                acc[t] = all(start(plain(reduce), count));
+                acc[t] = all(start(reduce, count));
                 pos[t] = all(count == 0 ? -1 : (int) first);
             }
             int edge = (int) first;
             for (long end = e + 4 * count; e != end; e += 4, we += ws, edge++) {
                 long xr = x + xs * i32(e);
+                FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
                     long o = at(t, tile, last);
-                    FloatVector m = message(broadcast(message), load(xr + o), load(we + o));
-                    VectorMask<Float> better = better(plain(reduce), m, acc[t]);
+                    FloatVector m = message(message, load(xr + o), full ? load(we + o) : weight);
+                    VectorMask<Float> better = better(reduce, m, acc[t]);
                     acc[t] = acc[t].blend(m, better);
                     pos[t] = V.blend(pos[t], all(edge), better);
                 }
@@ -210,7 +255,8 @@ public final class Spmm implements SpmmKernels {
             FloatVector acc = load(p);
             for (long end = p + ps * (parts - 1); p != end; ) {
                 p += ps;
-                acc = step(reduce, Message.COPY, acc, load(p), acc);
+                FloatVector v = load(p);
+                acc = isExtremum(reduce) ? acc.blend(v, better(reduce, v, acc)) : acc.add(v);
             }
             store(finish(reduce, acc, edges), y + o);
         }
@@ -615,21 +661,45 @@ public final class Spmm implements SpmmKernels {
     }
 
     @Inline
-    static FloatVector step(Reduce reduce, Message message, FloatVector acc, FloatVector x, FloatVector w) {
-        if (reduce == Reduce.SUM || reduce == Reduce.MEAN) {
-            return message == Message.MUL ? x.fma(w, acc) : acc.add(message(message, x, w));
-        }
-        FloatVector m = message(message, x, w);
-        return acc.blend(m, better(reduce, m, acc));
+    static FloatVector sum(Message message, FloatVector acc, FloatVector x, FloatVector w) {
+        return message == Message.MUL ? x.fma(w, acc) : acc.add(message(message, x, w));
+    }
+
+    @Inline
+    static boolean isExtremum(Reduce reduce) {
+        return reduce == Reduce.MAX || reduce == Reduce.MIN;
+    }
+
+    @Inline
+    static VectorMask<Float> beyond(Reduce reduce, FloatVector m, FloatVector acc) {
+        return reduce == Reduce.MAX ? m.compare(VectorOperators.GT, acc) : m.compare(VectorOperators.LT, acc);
     }
 
     /** A NaN message is better than anything, and nothing is better than it but another. */
     @Inline
     static VectorMask<Float> better(Reduce reduce, FloatVector m, FloatVector acc) {
-        VectorMask<Float> nan = m.compare(VectorOperators.NE, m);
-        return reduce == Reduce.MAX
-                ? m.compare(VectorOperators.GT, acc).or(nan)
-                : m.compare(VectorOperators.LT, acc).or(nan);
+        return beyond(reduce, m, acc).or(isNan(m));
+    }
+
+    @Inline
+    static VectorMask<Float> isNan(FloatVector v) {
+        return v.compare(VectorOperators.NE, v);
+    }
+
+    /** 1 if any lane of any sum is NaN, else 0. */
+    @Inline
+    static int suspects(FloatVector[] sum) {
+        VectorMask<Float> nan = isNan(sum[0]);
+        for (int t = 1; t < sum.length; t++) {
+            nan = nan.or(isNan(sum[t]));
+        }
+        return nan.anyTrue() ? 1 : 0;
+    }
+
+    /** The weight that all features of an edge share. */
+    @Inline
+    static FloatVector weight(Message message, boolean full, long we) {
+        return full || message == Message.COPY ? all(1f) : splat(we);
     }
 
     /** The mean divides by the degree; an empty row by 1. */

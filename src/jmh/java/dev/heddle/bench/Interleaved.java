@@ -1,0 +1,225 @@
+package dev.heddle.bench;
+
+import java.io.IOException;
+import java.lang.annotation.Annotation;
+import java.lang.reflect.Field;
+import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.TearDown;
+
+/**
+ * Runs the methods of a JMH class in turn, in one JVM, round after round, and compares them round by round: this kind of
+ * machine drifts by a factor of three within minutes, and only neighbours in time are comparable. JMH itself runs one
+ * benchmark to its end before it starts the next.
+ *
+ * <p>{@code Interleaved CLASS [name=value,value ...] [rounds=15] [jvms=1] [out=FILE]}; a {@code name=} restricts a
+ * {@code @Param}, {@code methods=} the methods. The first method in the order of names is the one that ratios are to, unless
+ * {@code base=} names another. Each line of the JSON that is written is one cell: parameters, method, nanoseconds of every
+ * round.
+ */
+public final class Interleaved {
+    private static final long SAMPLE_NANOS = 30_000_000;
+    private static final long WARM_NANOS = 3_000_000_000L;
+
+    private record Cell(String params, String method, String base, double[] nanos) {}
+
+    private final Class<?> type;
+    private final Map<String, String> options;
+    private final List<Cell> cells = new ArrayList<>();
+
+    private Interleaved(Class<?> type, Map<String, String> options) {
+        this.type = type;
+        this.options = options;
+    }
+
+    public static void main(String[] args) throws Exception {
+        Map<String, String> options = new LinkedHashMap<>();
+        for (String a : Arrays.asList(args).subList(1, args.length)) {
+            String[] kv = a.split("=", 2);
+            options.put(kv[0], kv[1]);
+        }
+        int jvms = Integer.parseInt(options.getOrDefault("jvms", "1"));
+        if (jvms > 1) {
+            fork(args, jvms);
+            return;
+        }
+        Interleaved i = new Interleaved(Class.forName(args[0]), options);
+        i.combinations(new ArrayList<>(i.params()), new LinkedHashMap<>());
+        i.report();
+    }
+
+    /** Fresh JVMs, one after another; each compiles anew and may come out differently. */
+    private static void fork(String[] args, int jvms) throws IOException, InterruptedException {
+        for (int j = 1; j <= jvms; j++) {
+            List<String> command = new ArrayList<>();
+            command.add(ProcessHandle.current().info().command().orElseThrow());
+            command.addAll(
+                    java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments());
+            command.addAll(List.of("-cp", System.getProperty("java.class.path"), Interleaved.class.getName()));
+            for (String a : args) {
+                if (!a.startsWith("jvms=")) {
+                    command.add(a.startsWith("out=") ? a + "." + j : a);
+                }
+            }
+            System.out.println("JVM " + j + " of " + jvms);
+            int rc = new ProcessBuilder(command).inheritIO().start().waitFor();
+            if (rc != 0) {
+                throw new IllegalStateException("JVM " + j + " ended with " + rc);
+            }
+        }
+    }
+
+    private List<Field> params() {
+        return Arrays.stream(type.getFields())
+                .filter(f -> f.isAnnotationPresent(Param.class))
+                .toList();
+    }
+
+    private void combinations(List<Field> left, Map<Field, String> chosen) throws Exception {
+        if (left.isEmpty()) {
+            run(chosen);
+            return;
+        }
+        Field f = left.getFirst();
+        String restricted = options.get(f.getName());
+        String[] values = restricted == null ? f.getAnnotation(Param.class).value() : restricted.split(",");
+        for (String v : values) {
+            chosen.put(f, v);
+            combinations(left.subList(1, left.size()), chosen);
+        }
+        chosen.remove(f);
+    }
+
+    private void run(Map<Field, String> chosen) throws Exception {
+        Object state = type.getDeclaredConstructor().newInstance();
+        StringBuilder name = new StringBuilder();
+        for (Map.Entry<Field, String> e : chosen.entrySet()) {
+            Field f = e.getKey();
+            String v = e.getValue();
+            name.append(name.isEmpty() ? "" : " ")
+                    .append(f.getName())
+                    .append('=')
+                    .append(v);
+            if (f.getType() == int.class) {
+                f.setInt(state, Integer.parseInt(v));
+            } else if (f.getType() == long.class) {
+                f.setLong(state, Long.parseLong(v));
+            } else {
+                f.set(state, v);
+            }
+        }
+        call(state, Setup.class);
+        List<Method> methods = Arrays.stream(type.getMethods())
+                .filter(m -> m.isAnnotationPresent(Benchmark.class))
+                .filter(m -> !options.containsKey("methods")
+                        || Arrays.asList(options.get("methods").split(",")).contains(m.getName()))
+                .sorted(Comparator.comparing(Method::getName))
+                .toList();
+        int[] repeats = new int[methods.size()];
+        for (int i = 0; i < repeats.length; i++) {
+            repeats[i] = warm(state, methods.get(i));
+        }
+        int rounds = Integer.parseInt(options.getOrDefault("rounds", "15"));
+        double[][] nanos = new double[methods.size()][rounds];
+        for (int r = 0; r < rounds; r++) {
+            for (int i = 0; i < repeats.length; i++) {
+                nanos[i][r] = time(state, methods.get(i), repeats[i]);
+            }
+        }
+        String base = options.getOrDefault("base", methods.getFirst().getName());
+        for (int i = 0; i < repeats.length; i++) {
+            cells.add(new Cell(name.toString(), methods.get(i).getName(), base, nanos[i]));
+        }
+        print(cells.subList(cells.size() - methods.size(), cells.size()));
+        call(state, TearDown.class);
+    }
+
+    private void call(Object state, Class<? extends Annotation> annotation) throws Exception {
+        for (Method m : type.getMethods()) {
+            if (m.isAnnotationPresent(annotation)) {
+                m.invoke(state);
+            }
+        }
+    }
+
+    /** Runs until compiled, and says how many calls make a sample. */
+    private static int warm(Object state, Method m) throws Exception {
+        long end = System.nanoTime() + WARM_NANOS;
+        double best = Double.POSITIVE_INFINITY;
+        while (System.nanoTime() < end) {
+            best = Math.min(best, time(state, m, 1));
+        }
+        return (int) Math.max(1, SAMPLE_NANOS / best);
+    }
+
+    private static double time(Object state, Method m, int repeats) throws Exception {
+        long start = System.nanoTime();
+        for (int i = 0; i < repeats; i++) {
+            m.invoke(state);
+        }
+        return (double) (System.nanoTime() - start) / repeats;
+    }
+
+    // ------------------------------------------------------------------ telling
+
+    private static void print(List<Cell> group) {
+        Cell base =
+                group.stream().filter(c -> c.method.equals(c.base)).findFirst().orElseThrow();
+        System.out.println(group.getFirst().params);
+        for (Cell c : group) {
+            double[] ratio = new double[c.nanos.length];
+            for (int i = 0; i < ratio.length; i++) {
+                ratio[i] = c.nanos[i] / base.nanos[i];
+            }
+            System.out.printf(
+                    Locale.ROOT,
+                    "  %-24s %12.1f us [%.1f .. %.1f]   time/%s %.3f [%.3f .. %.3f]%n",
+                    c.method,
+                    quantile(c.nanos, 0.5) / 1e3,
+                    quantile(c.nanos, 0.1) / 1e3,
+                    quantile(c.nanos, 0.9) / 1e3,
+                    base.method,
+                    quantile(ratio, 0.5),
+                    quantile(ratio, 0.1),
+                    quantile(ratio, 0.9));
+        }
+    }
+
+    static double quantile(double[] values, double q) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        double at = q * (sorted.length - 1);
+        int i = (int) at;
+        return i + 1 == sorted.length ? sorted[i] : sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
+    }
+
+    private void report() throws IOException {
+        String out = options.get("out");
+        if (out == null) {
+            return;
+        }
+        StringBuilder json = new StringBuilder("[\n");
+        for (Cell c : cells) {
+            json.append("  {\"benchmark\": \"").append(type.getSimpleName());
+            json.append("\", \"params\": \"").append(c.params);
+            json.append("\", \"method\": \"").append(c.method);
+            json.append("\", \"base\": \"").append(c.base);
+            json.append("\", \"nanos\": ");
+            json.append(Arrays.toString(
+                    Arrays.stream(c.nanos).mapToLong(Math::round).toArray()));
+            json.append(c == cells.getLast() ? "}\n" : "},\n");
+        }
+        Files.writeString(Path.of(out), json.append("]\n"));
+    }
+}
