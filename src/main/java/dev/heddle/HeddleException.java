@@ -4,10 +4,12 @@ package dev.heddle;
 public class HeddleException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
+    /** What happened. */
     public HeddleException(String message) {
         super(message);
     }
 
+    /** What happened, and why. */
     public HeddleException(String message, Throwable cause) {
         super(message, cause);
     }

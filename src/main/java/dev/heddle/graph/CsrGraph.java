@@ -87,10 +87,12 @@ public final class CsrGraph {
         }
     }
 
+    /** The number of destination nodes: rows. */
     public long nDst() {
         return indptr.size() - 1;
     }
 
+    /** The number of source nodes: columns. */
     public long nSrc() {
         return nSrc;
     }

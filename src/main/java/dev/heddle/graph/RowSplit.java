@@ -120,6 +120,7 @@ public final class RowSplit {
         }
     }
 
+    /** The number of chunks. */
     public int chunks() {
         return starts.length;
     }
@@ -134,10 +135,12 @@ public final class RowSplit {
         return ends[chunk];
     }
 
+    /** The number of hubs. */
     public int hubs() {
         return hubs.size();
     }
 
+    /** One of the hubs, by its number in row order. */
     public Hub hub(int i) {
         return hubs.get(i);
     }

@@ -72,11 +72,13 @@ public final class Spmm {
 
         private Builder() {}
 
+        /** What an edge sends. */
         public Builder message(Message message) {
             this.message = message;
             return this;
         }
 
+        /** How a destination combines what it receives. */
         public Builder reduce(Reduce reduce) {
             this.reduce = reduce;
             return this;

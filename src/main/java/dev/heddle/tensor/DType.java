@@ -21,6 +21,7 @@ public enum DType {
         return bytes;
     }
 
+    /** Whether elements are floating-point numbers. */
     public boolean isFloating() {
         return this == F32 || this == F16 || this == BF16;
     }

@@ -27,10 +27,12 @@ public final class Shape {
         size = n;
     }
 
+    /** A shape of these extents; without any, that of a scalar. */
     public static Shape of(long... dims) {
         return new Shape(dims.clone());
     }
 
+    /** The number of axes. */
     public int rank() {
         return dims.length;
     }
@@ -45,6 +47,7 @@ public final class Shape {
         return size;
     }
 
+    /** The extents, in an array of its own. */
     public long[] toArray() {
         return dims.clone();
     }

@@ -166,14 +166,17 @@ public final class Tensor implements AutoCloseable {
 
     // ------------------------------------------------------------------ asking
 
+    /** The type of the elements. */
     public DType dtype() {
         return dtype;
     }
 
+    /** The extents of all axes. */
     public Shape shape() {
         return shape;
     }
 
+    /** The number of axes; 0 for a scalar. */
     public int rank() {
         return shape.rank();
     }
