@@ -7,6 +7,7 @@ import static dev.heddle.kernel.Tuning.MATMUL_ROWS;
 import static dev.heddle.kernel.Tuning.MATMUL_UNPACKED_ROWS;
 
 import dev.heddle.kernel.Dispatch;
+import dev.heddle.kernel.Dispatch.Chosen;
 import dev.heddle.kernel.MatmulKernels;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
@@ -50,10 +51,10 @@ final class Gemm {
     private final Start start;
     private final long bias;
 
-    /** The kernels of each tile height; a height whose vector kernel is cold has those of the twin. */
+    /** The kernels of each tile height. Where the vector kernel is cold it is the twin, whose tiles are narrower. */
     private final MatmulKernels[] tiles = new MatmulKernels[HEIGHTS.length];
 
-    /** Columns of a panel. */
+    /** Columns of a panel: those of the tallest tile. */
     private final long width;
 
     private final long panels;
@@ -105,10 +106,13 @@ final class Gemm {
         this.c = c;
         this.start = start;
         this.bias = bias;
+        Chosen<MatmulKernels> tall = KERNELS.choose(tallest(), lanesFor(n));
         for (int h = tallest(); h < HEIGHTS.length; h++) {
-            tiles[h] = KERNELS.choose(h, lanesFor(n)).kernels();
+            tiles[h] = h == tallest()
+                    ? tall.kernels()
+                    : KERNELS.choose(h, tall.lanes()).kernels();
         }
-        width = tiles[tallest()].columns();
+        width = tall.kernels().columns();
         panels = ceil(n, width);
         blocks = Math.max(1, ceil(k, MATMUL_DEPTH));
         edge = n / width;

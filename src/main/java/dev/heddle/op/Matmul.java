@@ -98,9 +98,7 @@ public final class Matmul {
         checkBias("bias", bias, e);
         Checks.shape("y", y, DType.F32, e.m, e.n);
         Checks.rowBytes("y", y);
-        Checks.apart("y", y, "a", a);
-        Checks.apart("y", y, "b", b);
-        Checks.apart("y", y, "bias", bias);
+        new Apart().in("a", a).in("b", b).in("bias", bias).out("y", y);
         run(e, a, b, bias, y, scratch);
     }
 
@@ -144,12 +142,16 @@ public final class Matmul {
             Workspace scratch) {
         Extents e = extents(a, b);
         checkGradient(gradY, e);
-        checkOutput("gradA", gradA, a.shape(), a, b, gradY);
-        checkOutput("gradB", gradB, b.shape(), a, b, gradY);
-        checkOutput("gradBias", gradBias, Shape.of(e.n), a, b, gradY);
-        Checks.apart("gradB", gradB, "gradA", gradA);
-        Checks.apart("gradBias", gradBias, "gradA", gradA);
-        Checks.apart("gradBias", gradBias, "gradB", gradB);
+        checkOutput("gradA", gradA, a.shape());
+        checkOutput("gradB", gradB, b.shape());
+        checkOutput("gradBias", gradBias, Shape.of(e.n));
+        new Apart()
+                .in("a", a)
+                .in("b", b)
+                .in("gradY", gradY)
+                .out("gradA", gradA)
+                .out("gradB", gradB)
+                .out("gradBias", gradBias);
         runBackward(e, a, b, gradY, new Gradients(gradA, gradB, gradBias), accumulate, scratch);
     }
 
@@ -221,13 +223,10 @@ public final class Matmul {
         Checks.rowBytes("gradY", gradY);
     }
 
-    private static void checkOutput(String name, @Nullable Tensor out, Shape shape, Tensor a, Tensor b, Tensor gradY) {
+    private static void checkOutput(String name, @Nullable Tensor out, Shape shape) {
         if (out != null) {
             Checks.shape(name, out, DType.F32, shape.toArray());
             Checks.rowBytes(name, out);
-            Checks.apart(name, out, "a", a);
-            Checks.apart(name, out, "b", b);
-            Checks.apart(name, out, "gradY", gradY);
         }
     }
 }
