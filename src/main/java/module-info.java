@@ -4,12 +4,14 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module dev.heddle {
     requires jdk.management;
+    requires static com.fasterxml.jackson.core;
     requires static info.picocli;
     requires static jdk.incubator.vector;
     requires static transitive org.jspecify;
 
     exports dev.heddle;
     exports dev.heddle.graph;
+    exports dev.heddle.io;
     exports dev.heddle.op;
     exports dev.heddle.tensor;
 

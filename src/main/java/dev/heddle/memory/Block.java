@@ -1,10 +1,15 @@
 package dev.heddle.memory;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
+import java.nio.channels.FileChannel;
 
-/** A piece of zeroed native memory, 64-byte aligned, freed by {@link #free} or when nobody can reach it any more. */
+/**
+ * A piece of native memory, freed by {@link #free} or when nobody can reach it any more: zeroed and 64-byte aligned, or a
+ * file that is mapped.
+ */
 public final class Block {
     /** Alignment of every allocation: a cache line, and the widest vector. */
     public static final long ALIGNMENT = 64;
@@ -30,6 +35,24 @@ public final class Block {
         if (live) {
             LiveRanges.add(segment.address(), bytes);
         }
+    }
+
+    @SuppressWarnings("MustBeClosedChecker") // the cleaner closes it
+    private Block(FileChannel file, long bytes) throws IOException {
+        Arena arena = Arena.ofShared();
+        try {
+            segment = file.map(FileChannel.MapMode.READ_ONLY, 0, bytes, arena);
+        } catch (Throwable e) {
+            arena.close();
+            throw e;
+        }
+        cleanable = CLEANER.register(this, new Free(arena, segment.address()));
+        LiveRanges.add(segment.address(), bytes);
+    }
+
+    /** The first {@code bytes} of a file, read-only; the file itself may be closed. */
+    public static Block map(FileChannel file, long bytes) throws IOException {
+        return new Block(file, bytes);
     }
 
     public MemorySegment segment() {

@@ -110,8 +110,15 @@ final class Checks {
                 + "; pass " + name + ".contiguous()");
     }
 
-    /** An output that shares no memory with an input (or with another output); an absent one never does. */
+    /**
+     * An output that can be written and shares no memory with an input (or with another output); an absent one never
+     * does.
+     */
     static void apart(String name, @Nullable Tensor out, String otherName, @Nullable Tensor other) {
+        if (out != null && out.isReadOnly()) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + out.shape() + ", is an output but its memory is read-only");
+        }
         if (out != null && other != null && out.overlaps(other)) {
             throw new IllegalArgumentException(
                     name + ": shape " + out.shape() + ", overlaps " + otherName + " of shape " + other.shape());

@@ -13,8 +13,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A shape over native memory. A tensor owns its memory, borrows it from a {@link Workspace}, or wraps memory of somebody
- * else's; {@linkplain #slice views} share it. Memory of its own is 64-byte aligned, zeroed, freed by {@link #close} or by
+ * A shape over native memory. A tensor owns its memory, borrows it from a {@link Workspace} or a {@link MappedFile}, or wraps
+ * memory of somebody else's; {@linkplain #slice views} share it. Memory of its own is 64-byte aligned, zeroed, freed by {@link #close} or by
  * the garbage collector. Elements are little-endian; strides are counted in elements.
  *
  * <p>Reading and writing the same tensor from several threads at once is the caller's to order. Use after close, use
@@ -36,7 +36,7 @@ public final class Tensor implements AutoCloseable {
     private final MemorySegment segment;
     private final Owner owner;
     private final long generation;
-    /** What must stay reachable for the memory to stay: a block, a workspace, a foreign owner. */
+    /** What must stay reachable for the memory to stay: a block, a workspace, a mapped file, a foreign owner. */
     private final @Nullable Object keeper;
 
     Tensor(DType dtype, Shape shape, MemorySegment segment, Owner owner, @Nullable Object keeper) {
@@ -215,6 +215,11 @@ public final class Tensor implements AutoCloseable {
     /** Whether this tensor may be used: neither closed nor reset. */
     public boolean isAlive() {
         return owner.isAlive(generation);
+    }
+
+    /** Whether the memory cannot be written, as that of a {@link MappedFile}; operators refuse it as an output. */
+    public boolean isReadOnly() {
+        return segment.isReadOnly();
     }
 
     /**
@@ -628,15 +633,18 @@ public final class Tensor implements AutoCloseable {
     }
 
     /**
-     * Ends the life of this tensor and of all its views, and frees memory of its own. A tensor of a workspace ends with
-     * the workspace instead.
+     * Ends the life of this tensor and of all its views, and frees memory of its own. A tensor of a workspace or of a mapped
+     * file ends with that instead.
      *
-     * @throws IllegalStateException if an operation is using it, or it belongs to a workspace
+     * @throws IllegalStateException if an operation is using it, or it belongs to a workspace or a mapped file
      */
     @Override
     public void close() {
         if (keeper instanceof Workspace) {
             throw new IllegalStateException("a tensor of a workspace is closed by closing or resetting the workspace");
+        }
+        if (keeper instanceof MappedFile) {
+            throw new IllegalStateException("a tensor of a mapped file is closed by closing the file");
         }
         if (owner.close()) {
             if (keeper instanceof Block block) {
