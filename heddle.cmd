@@ -3,6 +3,7 @@ rem Runs Heddle's command line: finds a Java 25 or newer, builds on first use an
 rem
 rem   heddle ARGUMENTS...      the command line; heddle --help tells more
 rem   heddle jmh ARGUMENTS...  the benchmarks, with JMH's own arguments, e.g. heddle jmh -l
+rem   heddle interleave CLASS  the same, method after method and round after round: see dev.heddle.bench.Interleaved
 rem
 rem   HEDDLE_JAVA       the home of a JDK; else JAVA_HOME, the PATH and the usual places are searched
 rem   HEDDLE_JAVA_OPTS  more options for its java
@@ -32,12 +33,15 @@ exit /b 1
 
 :found
 set FLAGS=--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED %HEDDLE_JAVA_OPTS%
-if /i "%~1"=="jmh" goto jmh
+set "BENCHMARKS="
+if /i "%~1"=="jmh" set "BENCHMARKS=org.openjdk.jmh.Main"
+if /i "%~1"=="interleave" set "BENCHMARKS=dev.heddle.bench.Interleaved"
+if defined BENCHMARKS goto benchmarks
 call :build "%TARGET%\heddle.stamp" "%ROOT%\src\main" -Dmaven.test.skip package || exit /b 1
 "%JDK%\bin\java" %FLAGS% -cp "%TARGET%\heddle.jar;%TARGET%\lib\*" dev.heddle.cli.Main %*
 exit /b %ERRORLEVEL%
 
-:jmh
+:benchmarks
 call :build "%TARGET%\jmh.stamp" "%ROOT%\src" -Pjmh -DskipTests package || exit /b 1
 set REST=
 :rest
@@ -48,7 +52,7 @@ goto rest
 :run
 rem The class path is too long for a command line of Windows: it goes by a file of arguments.
 powershell -NoProfile -Command "$t = $env:TARGET; $cp = $t + '\classes;' + $t + '\test-classes;' + (Get-Content -Raw ($t + '\jmh.classpath')).Trim(); [IO.File]::WriteAllText($t + '\jmh.args', '-cp ' + [char]34 + $cp.Replace('\', '\\') + [char]34)" || exit /b 1
-"%JDK%\bin\java" %FLAGS% "@%TARGET%\jmh.args" org.openjdk.jmh.Main %REST%
+"%JDK%\bin\java" %FLAGS% "@%TARGET%\jmh.args" %BENCHMARKS% %REST%
 exit /b %ERRORLEVEL%
 
 rem try HOME: takes that JDK if it is new enough, and none was taken before.
