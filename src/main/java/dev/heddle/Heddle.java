@@ -36,6 +36,7 @@ public final class Heddle {
      * @return whether all of them were ready within {@code limit}
      */
     public static boolean warmUp(Runnable sample, Duration limit) throws InterruptedException {
+        Backends.choice();
         sample.run();
         return WarmUp.await(limit);
     }

@@ -110,7 +110,7 @@ public final class CsrGraph {
         return pointer(i + 1) - pointer(i);
     }
 
-    private long pointer(long i) {
+    long pointer(long i) {
         return Raw.ALL.get(Raw.I64, indptr.address() + 8 * i);
     }
 
@@ -189,7 +189,7 @@ public final class CsrGraph {
     public RowSplit rowSplit() {
         RowSplit s = rowSplit;
         if (s == null) {
-            rowSplit = s = RowSplit.of(this::pointer, nDst());
+            rowSplit = s = RowSplit.of(this, nDst());
         }
         return s;
     }

@@ -47,17 +47,17 @@ public final class RowSplit {
         this.bounds = bounds;
     }
 
-    static RowSplit of(RowPointers indptr, long rows) {
+    static RowSplit of(CsrGraph graph, long rows) {
         Ranges ranges = new Ranges();
         List<Long> hubRows = new ArrayList<>();
         long start = 0;
         for (long r = 0; r < rows; r++) {
-            long degree = indptr.at(r + 1) - indptr.at(r);
+            long degree = graph.pointer(r + 1) - graph.pointer(r);
             if (degree > HUB_EDGES) {
                 ranges.add(start, r);
                 hubRows.add(r);
                 start = r + 1;
-            } else if (indptr.at(r + 1) - indptr.at(start) >= CHUNK_EDGES || r + 1 - start >= CHUNK_ROWS) {
+            } else if (graph.pointer(r + 1) - graph.pointer(start) >= CHUNK_EDGES || r + 1 - start >= CHUNK_ROWS) {
                 ranges.add(start, r + 1);
                 start = r + 1;
             }
@@ -66,25 +66,20 @@ public final class RowSplit {
         Tensor bounds = Tensor.zeros(DType.I64, hubRows.size(), MAX_PARTS + 1L);
         List<Hub> hubs = new ArrayList<>();
         for (long row : hubRows) {
-            hubs.add(cut(indptr, row, bounds.select(0, hubs.size())));
+            hubs.add(cut(graph, row, bounds.select(0, hubs.size())));
         }
         return new RowSplit(ranges.starts(), ranges.ends(), hubs, bounds);
     }
 
-    private static Hub cut(RowPointers indptr, long row, Tensor bounds) {
-        long first = indptr.at(row);
-        long edges = indptr.at(row + 1) - first;
+    private static Hub cut(CsrGraph graph, long row, Tensor bounds) {
+        long first = graph.pointer(row);
+        long edges = graph.pointer(row + 1) - first;
         long size = Math.max(PART_EDGES, (edges + MAX_PARTS - 1) / MAX_PARTS);
         int parts = (int) ((edges + size - 1) / size);
         for (int i = 0; i <= parts; i++) {
             bounds.setLong(first + Math.min(i * size, edges), i);
         }
         return new Hub(row, edges, parts, bounds.address());
-    }
-
-    /** Row pointers by position. */
-    interface RowPointers {
-        long at(long i);
     }
 
     /** Growing arrays of range ends; empty ranges are left out. */

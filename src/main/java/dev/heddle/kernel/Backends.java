@@ -7,6 +7,7 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,18 +28,69 @@ public final class Backends {
             List<String> reasons,
             @Nullable String error) {}
 
+    private static final String WANTED = System.getProperty("heddle.backend", "auto");
+    private static final boolean FORCED_BY_PROPERTY = !WANTED.equals("auto");
+    private static final boolean EAGER = FORCED_BY_PROPERTY || System.getProperty("heddle.vectorBits") != null;
+    private static final AtomicBoolean ASKED = new AtomicBoolean();
+
     private static final class Holder {
         static final Selection SELECTION = select();
     }
 
-    /** The backend that serves calls of this thread. */
+    /** Whether the holder's outcome is there; asking for it earlier takes tens of milliseconds. */
+    private static volatile boolean selected;
+
+    /**
+     * The backend that serves calls of this thread. The first automatic choice is made in the background: until then
+     * scalar serves, as it does for kernels that are not compiled yet, so that the first call does not wait.
+     */
     static Backend current() {
-        return FORCED.isBound() ? FORCED.get() : checked(Holder.SELECTION).backend();
+        if (FORCED.isBound()) {
+            return FORCED.get();
+        }
+        if (EAGER || selected) {
+            return choice();
+        }
+        requireMemory();
+        if (ASKED.compareAndSet(false, true)) {
+            new Selecting().start();
+        }
+        return Backend.SCALAR;
+    }
+
+    /** Chooses once the first call is over: the choice loads half of the management classes. */
+    private static final class Selecting extends Thread {
+        private static final long FIRST_CALL_MILLIS = 50;
+
+        Selecting() {
+            super("heddle-select");
+            setDaemon(true);
+        }
+
+        @Override
+        public void run() {
+            try {
+                Thread.sleep(FIRST_CALL_MILLIS);
+            } catch (InterruptedException e) {
+                // then choose at once
+            }
+            choice();
+        }
+    }
+
+    /** The backend that was chosen, chosen now if need be. */
+    public static Backend choice() {
+        Selection s = Holder.SELECTION;
+        selected = true;
+        if (s.error() != null) {
+            throw new HeddleException(s.error());
+        }
+        return s.backend();
     }
 
     /** Whether {@link #current} must serve at once, cold or not. */
     static boolean isForced() {
-        return FORCED.isBound() || Holder.SELECTION.forced();
+        return FORCED.isBound() || FORCED_BY_PROPERTY;
     }
 
     /** Runs {@code body} on one backend, whatever was chosen: for verification and tests. */
@@ -67,15 +119,7 @@ public final class Backends {
         return lines;
     }
 
-    private static Selection checked(Selection s) {
-        if (s.error() != null) {
-            throw new HeddleException(s.error());
-        }
-        return s;
-    }
-
     private static Selection select() {
-        String wanted = System.getProperty("heddle.backend", "auto");
         List<String> reasons = new ArrayList<>();
         String why = whyNoVectors();
         reasons.add("scalar: usable always");
@@ -84,7 +128,7 @@ public final class Backends {
         if (memory != null) {
             return new Selection(Backend.SCALAR, false, reasons, memory);
         }
-        return switch (wanted) {
+        return switch (WANTED) {
             case "scalar" -> new Selection(Backend.SCALAR, true, reasons, null);
             case "vector" ->
                 why == null
@@ -108,7 +152,7 @@ public final class Backends {
                         Backend.SCALAR,
                         true,
                         reasons,
-                        "-Dheddle.backend=" + wanted + ": must be auto, scalar or vector");
+                        "-Dheddle.backend=" + WANTED + ": must be auto, scalar or vector");
         };
     }
 
@@ -129,9 +173,14 @@ public final class Backends {
             }
             bits = Integer.parseInt(wanted);
         }
-        Backend chosen = Backend.vector(bits);
-        System.getLogger("dev.heddle").log(System.Logger.Level.INFO, "vector kernels, {0} bits", String.valueOf(bits));
-        return new Selection(chosen, forced, reasons, null);
+        return new Selection(Backend.vector(bits), forced, reasons, null);
+    }
+
+    private static void requireMemory() {
+        String why = whyNoMemory();
+        if (why != null) {
+            throw new HeddleException(why);
+        }
     }
 
     private static @Nullable String whyNoMemory() {

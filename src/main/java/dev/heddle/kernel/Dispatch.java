@@ -1,6 +1,7 @@
 package dev.heddle.kernel;
 
 import dev.heddle.HeddleException;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
@@ -103,11 +104,17 @@ public final class Dispatch<K> {
 
     Chosen<K> load(Backend backend) {
         Chosen<K> known = loaded.get(backend);
-        return known != null ? known : loaded.computeIfAbsent(backend, b -> new Chosen<>(instance(b), b));
+        if (known == null) {
+            loaded.putIfAbsent(backend, new Chosen<>(instance(backend), backend));
+            known = loaded.get(backend);
+        }
+        return Objects.requireNonNull(known);
     }
 
     private K instance(Backend backend) {
-        String name = backend.packageName() + "." + family.getSimpleName().replace(SUFFIX, "");
+        // concat: the first "+" costs milliseconds, and this is part of the first call
+        String name =
+                backend.packageName().concat(".").concat(family.getSimpleName().replace(SUFFIX, ""));
         try {
             return family.cast(Class.forName(name).getDeclaredConstructor().newInstance());
         } catch (ReflectiveOperationException e) {

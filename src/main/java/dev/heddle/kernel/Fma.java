@@ -1,16 +1,19 @@
 package dev.heddle.kernel;
 
-import com.sun.management.HotSpotDiagnosticMXBean;
-import java.lang.management.ManagementFactory;
+import dev.heddle.weave.Inline;
 
 /** {@code a * b + c}, rounded once, on any machine: in hardware, or else exactly through double. */
 public final class Fma {
     private Fma() {}
 
+    private static final int TRIES = 50;
+    private static final long INSTRUCTION_NANOS = 2000;
+
     /** Whether {@link Math#fma(float, float, float)} is an instruction here. Both ways give the same bits. */
     public static final boolean HARDWARE = isInHardware();
 
     /** {@code a * b + c}, rounded once. */
+    @Inline
     public static float fma(float a, float b, float c) {
         return HARDWARE ? Math.fma(a, b, c) : exact(a, b, c);
     }
@@ -20,7 +23,7 @@ public final class Fma {
      * double; the sum is rounded to odd there, which leaves 53 - 24 bits of room and so makes the second rounding, to
      * float, the only one that counts.
      */
-    static float exact(float a, float b, float c) {
+    public static float exact(float a, float b, float c) {
         double product = (double) a * b;
         double sum = product + c;
         double part = sum - product;
@@ -32,13 +35,17 @@ public final class Fma {
         return (float) Double.longBitsToDouble(bits);
     }
 
+    /**
+     * By the clock: the instruction takes well under a microsecond even in the interpreter, {@code BigDecimal} several, and
+     * milliseconds to load. The VM would tell for sure, but its management classes take longer to load than a first call
+     * may, and a wrong guess costs time alone.
+     */
     private static boolean isInHardware() {
-        try {
-            HotSpotDiagnosticMXBean bean = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
-            return bean != null
-                    && Boolean.parseBoolean(bean.getVMOption("UseFMA").getValue());
-        } catch (IllegalArgumentException | LinkageError e) {
-            return false; // not HotSpot
+        long start = System.nanoTime();
+        float x = 1;
+        for (int i = 0; i < TRIES; i++) {
+            x = Math.fma(x, 0.5f, 0.75f);
         }
+        return x > 0 && System.nanoTime() - start < TRIES * INSTRUCTION_NANOS;
     }
 }

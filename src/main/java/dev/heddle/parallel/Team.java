@@ -4,6 +4,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -187,16 +188,16 @@ public final class Team {
 
         private static final int ENDED = Integer.MIN_VALUE;
 
-        static final Job NONE = new Job(0, 0, _ -> {});
+        static final Job NONE = new Job(0, 0, null);
 
         private final int chunks;
         private final int maxHelpers;
-        private final Chunk chunk;
+        private final @Nullable Chunk chunk;
         private volatile int next;
         private volatile int atWork;
         private volatile @Nullable Throwable failure;
 
-        Job(int chunks, int maxHelpers, Chunk chunk) {
+        Job(int chunks, int maxHelpers, @Nullable Chunk chunk) {
             this.chunks = chunks;
             this.maxHelpers = maxHelpers;
             this.chunk = chunk;
@@ -236,7 +237,7 @@ public final class Team {
             int i;
             while ((i = (int) NEXT.getAndAdd(this, 1)) < chunks) {
                 try {
-                    chunk.run(i);
+                    Objects.requireNonNull(chunk).run(i);
                 } catch (Throwable t) {
                     failure = t;
                     next = chunks; // nobody starts another

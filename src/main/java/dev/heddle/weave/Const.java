@@ -14,4 +14,7 @@ import java.lang.annotation.Target;
 @Target(ElementType.PARAMETER)
 public @interface Const {
     int[] value() default {};
+
+    /** The values of an int parameter for the one-lane twin, where it needs fewer; all of them if this is empty. */
+    int[] oneLane() default {};
 }

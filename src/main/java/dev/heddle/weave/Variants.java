@@ -39,9 +39,9 @@ final class Variants {
     private final Body body;
     private final List<Parameter> parameters;
 
-    Variants(Body body, Classes classes) {
+    Variants(Body body, Classes classes, boolean oneLane) {
         this.body = body;
-        this.parameters = parameters(body, classes);
+        this.parameters = parameters(body, classes, oneLane);
     }
 
     /** Whether the kernel has such parameters at all. */
@@ -71,7 +71,7 @@ final class Variants {
     // -------------------------------------------------------------------------------------------------------
     // parameters
 
-    private static List<Parameter> parameters(Body body, Classes classes) {
+    private static List<Parameter> parameters(Body body, Classes classes, boolean oneLane) {
         MethodModel m = body.method;
         List<List<Annotation>> annotations = m.findAttribute(Attributes.runtimeInvisibleParameterAnnotations())
                 .map(a -> a.parameterAnnotations())
@@ -83,7 +83,7 @@ final class Variants {
             for (Annotation a : i < annotations.size() ? annotations.get(i) : List.<Annotation>of()) {
                 if (Classes.is(a, Const.class)) {
                     String name = parameterName(body, slot, i);
-                    List<Choice> choices = choices(name, types.get(i), values(a), classes);
+                    List<Choice> choices = choices(name, types.get(i), values(a, oneLane), classes);
                     parameters.add(new Parameter(name, types.get(i), slot, choices));
                 }
             }
@@ -101,9 +101,14 @@ final class Variants {
         return "parameter " + (index + 1);
     }
 
-    private static List<Integer> values(Annotation constant) {
+    private static List<Integer> values(Annotation constant, boolean oneLane) {
+        List<Integer> narrow = oneLane ? ints(constant, "oneLane") : List.of();
+        return narrow.isEmpty() ? ints(constant, "value") : narrow;
+    }
+
+    private static List<Integer> ints(Annotation constant, String element) {
         for (AnnotationElement e : constant.elements()) {
-            if (e.value() instanceof AnnotationValue.OfArray a) {
+            if (e.name().equalsString(element) && e.value() instanceof AnnotationValue.OfArray a) {
                 return a.values().stream()
                         .map(v -> ((AnnotationValue.OfInt) v).intValue())
                         .distinct()

@@ -174,7 +174,7 @@ public final class Weaver {
         kernels++;
         Body body = classes.body(m);
         checkSignature(m);
-        Variants variants = new Variants(body, classes);
+        Variants variants = new Variants(body, classes, target.lanes() == 1);
         MethodTypeDesc type = naming.name(m.methodTypeSymbol());
         String name = m.methodName().stringValue();
         if (variants.exist()) {

@@ -1,0 +1,112 @@
+package dev.heddle.op;
+
+import dev.heddle.graph.CsrGraph;
+import dev.heddle.graph.RowSplit;
+import dev.heddle.kernel.Dispatch;
+import dev.heddle.kernel.SpmmKernels;
+import dev.heddle.kernel.SpmmKernels.Extremum;
+import dev.heddle.kernel.SpmmKernels.FullMessage;
+import dev.heddle.op.RowSweep.Edges;
+import dev.heddle.op.RowSweep.Fold;
+import dev.heddle.op.RowSweep.Layout;
+import dev.heddle.op.RowSweep.Pass;
+import dev.heddle.op.RowSweep.RowKernel;
+import dev.heddle.op.RowSweep.Target;
+import dev.heddle.op.RowSweep.Variant;
+import dev.heddle.op.RowSweep.Weight;
+import java.util.List;
+
+/** One forward call of {@link Spmm}: which kernels it takes, and their arguments. */
+record SpmmForward(Message message, Reduce reduce, boolean arg, Layout layout, Edges edges)
+        implements Variant, RowKernel<SpmmKernels>, Fold {
+    static final Dispatch<SpmmKernels> KERNELS = new Dispatch<>(SpmmKernels.class, SpmmProbe.VARIANTS, SpmmProbe::run);
+
+    void run(CsrGraph graph, Target target) {
+        int max = arg
+                ? full() ? RowSweep.MAX_FULL_ARG_TILE : RowSweep.MAX_ARG_TILE
+                : full() ? RowSweep.MAX_ARG_TILE : RowSweep.MAX_TILE;
+        List<Pass<SpmmKernels>> passes = RowSweep.passes(KERNELS, layout, max, this);
+        SpmmForward parts = reduce == Reduce.MEAN ? new SpmmForward(message, Reduce.SUM, arg, layout, edges) : this;
+        RowSweep.run(graph, layout, target, passes, this, parts, this);
+    }
+
+    private boolean full() {
+        return layout.weight() == Weight.FULL;
+    }
+
+    @Override
+    public int of(int tile) {
+        if (full()) {
+            return arg
+                    ? SpmmProbe.fullArgRows(fullMessage(), extremum(), tile)
+                    : SpmmProbe.fullRows(fullMessage(), kernelReduce(), tile);
+        }
+        return arg
+                ? SpmmProbe.argRows(kernelMessage(), extremum(), tile)
+                : SpmmProbe.rows(kernelMessage(), kernelReduce(), tile);
+    }
+
+    @Override
+    public void run(Pass<SpmmKernels> p, long ptr, long y, long args, long ys, long row, long end) {
+        SpmmKernels k = p.kernels();
+        long idx = edges.indices();
+        long w = edges.w(p);
+        long ws = edges.ws();
+        long x = edges.x(p);
+        long xs = edges.xs();
+        if (full() && arg) {
+            k.fullArgRows(fullMessage(), extremum(), p.tile(), ptr, idx, w, ws, x, xs, y, args, ys, p.last(), row, end);
+        } else if (full()) {
+            k.fullRows(fullMessage(), kernelReduce(), p.tile(), ptr, idx, w, ws, x, xs, y, ys, p.last(), row, end);
+        } else if (arg) {
+            k.argRows(kernelMessage(), extremum(), p.tile(), ptr, idx, w, ws, x, xs, y, args, ys, p.last(), row, end);
+        } else {
+            k.rows(kernelMessage(), kernelReduce(), p.tile(), ptr, idx, w, ws, x, xs, y, ys, p.last(), row, end);
+        }
+    }
+
+    @Override
+    public void run(long part, long partArg, long stride, RowSplit.Hub hub, long y, long args) {
+        if (arg) {
+            KERNELS.choose(SpmmProbe.argFold(extremum()), layout.columns())
+                    .kernels()
+                    .argFold(extremum(), part, partArg, stride, hub.parts(), y, args, layout.columns());
+        } else {
+            fold(kernelReduce(), part, stride, hub, y, layout.columns());
+        }
+    }
+
+    /** Combines the parts of one row, in order. */
+    static void fold(SpmmKernels.Reduce r, long part, long stride, RowSplit.Hub hub, long y, long columns) {
+        KERNELS.choose(SpmmProbe.fold(r), columns)
+                .kernels()
+                .fold(r, part, stride, hub.parts(), hub.edges(), y, columns);
+    }
+
+    // ------------------------------------------------------------------ words of the kernels
+
+    private SpmmKernels.Message kernelMessage() {
+        return switch (message) {
+            case COPY -> SpmmKernels.Message.COPY;
+            case MUL -> SpmmKernels.Message.MUL;
+            case ADD -> SpmmKernels.Message.ADD;
+        };
+    }
+
+    private FullMessage fullMessage() {
+        return message == Message.MUL ? FullMessage.MUL : FullMessage.ADD;
+    }
+
+    private SpmmKernels.Reduce kernelReduce() {
+        return switch (reduce) {
+            case SUM -> SpmmKernels.Reduce.SUM;
+            case MEAN -> SpmmKernels.Reduce.MEAN;
+            case MAX -> SpmmKernels.Reduce.MAX;
+            case MIN -> SpmmKernels.Reduce.MIN;
+        };
+    }
+
+    private Extremum extremum() {
+        return reduce == Reduce.MAX ? Extremum.MAX : Extremum.MIN;
+    }
+}
