@@ -2,7 +2,7 @@ package dev.heddle.kernel;
 
 import com.sun.management.HotSpotDiagnosticMXBean;
 import dev.heddle.HeddleException;
-import dev.heddle.memory.Raw;
+import dev.heddle.memory.NativeAccess;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,7 +51,7 @@ public final class Backends {
         if (EAGER || selected) {
             return choice();
         }
-        requireMemory();
+        NativeAccess.require();
         if (ASKED.compareAndSet(false, true)) {
             new Selecting().start();
         }
@@ -124,7 +124,7 @@ public final class Backends {
         String why = whyNoVectors();
         reasons.add("scalar: usable always");
         reasons.add("vector: " + (why == null ? "usable, " + hardwareBits() + " bits" : why));
-        String memory = whyNoMemory();
+        String memory = NativeAccess.whyNot();
         if (memory != null) {
             return new Selection(Backend.SCALAR, false, reasons, memory);
         }
@@ -174,22 +174,6 @@ public final class Backends {
             bits = Integer.parseInt(wanted);
         }
         return new Selection(Backend.vector(bits), forced, reasons, null);
-    }
-
-    private static void requireMemory() {
-        String why = whyNoMemory();
-        if (why != null) {
-            throw new HeddleException(why);
-        }
-    }
-
-    private static @Nullable String whyNoMemory() {
-        try {
-            return Raw.ALL.byteSize() > 0 ? null : "no native memory";
-        } catch (IllegalCallerException | ExceptionInInitializerError | NoClassDefFoundError e) {
-            return "native access is denied to Heddle; add --enable-native-access=ALL-UNNAMED (class path) or"
-                    + " --enable-native-access=dev.heddle (module path) to the java command";
-        }
     }
 
     /** Null if vector kernels can run here at full speed, else why not and what would help. */

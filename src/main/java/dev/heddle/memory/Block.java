@@ -22,6 +22,7 @@ public final class Block {
     /** @param live whether the block is one allocation; false where its parts are recorded one by one */
     @SuppressWarnings("MustBeClosedChecker") // the cleaner closes it
     public Block(long bytes, boolean live) {
+        NativeAccess.require();
         Arena arena = Arena.ofShared();
         MemorySegment all;
         try {
@@ -39,6 +40,7 @@ public final class Block {
 
     @SuppressWarnings("MustBeClosedChecker") // the cleaner closes it
     private Block(FileChannel file, long bytes) throws IOException {
+        NativeAccess.require();
         Arena arena = Arena.ofShared();
         try {
             segment = file.map(FileChannel.MapMode.READ_ONLY, 0, bytes, arena);
