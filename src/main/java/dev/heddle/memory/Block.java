@@ -26,8 +26,10 @@ public final class Block {
         Arena arena = Arena.ofShared();
         MemorySegment all;
         try {
-            all = arena.allocate(Math.addExact(Math.max(bytes, 1), 2 * LiveRanges.RED_ZONE), ALIGNMENT);
-        } catch (OutOfMemoryError | RuntimeException e) {
+            long size = Math.addExact(Math.max(bytes, 1), 2 * LiveRanges.RED_ZONE);
+            MemorySegment huge = HugePages.allocate(arena, size);
+            all = huge != null ? huge : arena.allocate(size, ALIGNMENT);
+        } catch (Error | RuntimeException e) {
             arena.close();
             throw e;
         }
