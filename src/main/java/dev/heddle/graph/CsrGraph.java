@@ -1,6 +1,7 @@
 package dev.heddle.graph;
 
 import dev.heddle.memory.Raw;
+import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
@@ -12,23 +13,26 @@ import org.jspecify.annotations.Nullable;
  * Sources and destinations may be different sets of nodes.
  *
  * <p>A graph is checked once, when it is made, and owns its arrays, so operators trust it. Its transpose and the way its rows
- * are split into work are made at the first need and kept.
+ * are split into work are made at the first need and kept. Memory is freed by {@link #close} or by the garbage collector.
+ *
+ * <p>Nodes are numbered by int32; edges may be more than 2^31, and the positions of so many are int64.
  */
-public final class CsrGraph {
-    private final Tensor indptr;
+public final class CsrGraph implements AutoCloseable {
+    private final Segments rows;
     private final Tensor indices;
     private final long nSrc;
+    private final boolean owned;
     private volatile @Nullable Transpose transpose;
-    private volatile @Nullable RowSplit rowSplit;
+    private volatile @Nullable Boolean ascending;
 
-    private CsrGraph(Tensor indptr, Tensor indices, long nSrc) {
-        this.indptr = indptr;
+    private CsrGraph(Tensor indptr, Tensor indices, long nSrc, boolean owned) {
+        this.rows = Segments.taking(indptr);
         this.indices = indices;
         this.nSrc = nSrc;
+        this.owned = owned;
     }
 
-    /** The transposed graph, and for each of its edges the position that the edge has in this one (int32). */
-    public record Transpose(CsrGraph graph, Tensor perm) {}
+    // ------------------------------------------------------------------ making
 
     /**
      * A graph of copied arrays.
@@ -39,16 +43,8 @@ public final class CsrGraph {
      * @throws IndexOutOfBoundsException if a pointer or an index is, with its position and value
      */
     public static CsrGraph of(Tensor indptr, Tensor indices, long nSrc) {
-        require(
-                indptr.dtype() == DType.I64 && indptr.rank() == 1 && indptr.size() > 0,
-                "indptr",
-                indptr,
-                "I64 [nDst + 1]");
-        require(indices.dtype() == DType.I32 && indices.rank() == 1, "indices", indices, "I32 [nnz]");
-        if (nSrc < 0) {
-            throw new IllegalArgumentException("nSrc: " + nSrc + " is negative");
-        }
-        CsrGraph g = new CsrGraph(indptr.copy(), indices.copy(), nSrc);
+        requireShapes(indptr, indices, nSrc);
+        CsrGraph g = new CsrGraph(indptr.copy(), indices.copy(), nSrc, true);
         g.validate();
         return g;
     }
@@ -58,41 +54,113 @@ public final class CsrGraph {
         return of(Tensor.of(indptr, indptr.length), Tensor.of(indices, indices.length), nSrc);
     }
 
-    private static void require(boolean ok, String name, Tensor t, String wanted) {
-        if (!ok) {
-            throw new IllegalArgumentException(name + ": " + t.dtype() + " " + t.shape() + ", must be " + wanted);
+    /**
+     * A graph whose arrays are used where they are, for instance in a mapped file that is larger than memory. They are checked
+     * once, by one pass over them. Whoever changes them later, or truncates the file, breaks the promise that no call can crash
+     * the process. They must outlive the graph, and closing it leaves them open.
+     */
+    public static CsrGraph mapped(Tensor indptr, Tensor indices, long nSrc) {
+        CsrGraph g = trustMapped(indptr, indices, nSrc);
+        g.validate();
+        return g;
+    }
+
+    /**
+     * The same without the check: opening takes no time, and the caller vouches for every pointer and index. A wrong one
+     * crashes the process.
+     */
+    public static CsrGraph trustMapped(Tensor indptr, Tensor indices, long nSrc) {
+        requireShapes(indptr, indices, nSrc);
+        if (!indptr.isContiguous() || !indices.isContiguous()) {
+            throw new IllegalArgumentException("indptr, indices: a graph of mapped memory needs them contiguous");
+        }
+        return new CsrGraph(indptr, indices, nSrc, false);
+    }
+
+    /** Takes over arrays of our own that are right. */
+    static CsrGraph taking(Tensor indptr, Tensor indices, long nSrc) {
+        return new CsrGraph(indptr, indices, nSrc, true);
+    }
+
+    /**
+     * A graph of edges in any order.
+     *
+     * @param graph edge e of it is edge {@code perm[e]} of the input; those of a row keep their order
+     * @param perm int32 {@code [E]}, int64 beyond 2^31 - 1 edges
+     */
+    public record FromCoo(CsrGraph graph, Tensor perm) {}
+
+    /**
+     * A graph of edges in any order: {@code indices = src[perm]}, {@code perm} the stable order by {@code dst}. Takes time linear
+     * in edges and nodes.
+     *
+     * @param src int32 {@code [E]}, in {@code [0, nSrc)}
+     * @param dst int32 {@code [E]}, in {@code [0, nDst)}
+     * @throws IllegalArgumentException if a type or shape is wrong
+     * @throws IndexOutOfBoundsException if a node is, with its position and value
+     */
+    public static FromCoo fromCoo(Tensor src, Tensor dst, long nSrc, long nDst) {
+        Segments.require(src.dtype() == DType.I32 && src.rank() == 1, "src", src, "I32 [E]");
+        Segments.require(
+                dst.dtype() == DType.I32 && dst.rank() == 1 && dst.size() == src.size(),
+                "dst",
+                dst,
+                "I32 [" + src.size() + "]");
+        requireNodes("nSrc", nSrc);
+        requireNodes("nDst", nDst);
+        Tensor indptr = Tensor.zeros(DType.I64, nDst + 1);
+        Tensor indices = Tensor.zeros(DType.I32, src.size());
+        Tensor perm = Tensor.zeros(positions(src.size()), src.size());
+        CountingSort.sort(
+                new CountingSort.Input("dst", dst.contiguous(), nDst, "src", src.contiguous(), nSrc),
+                new CountingSort.Output(indptr, indices, perm));
+        return new FromCoo(taking(indptr, indices, nSrc), perm);
+    }
+
+    /** The type of edge positions. */
+    static DType positions(long edges) {
+        return edges > Integer.MAX_VALUE ? DType.I64 : DType.I32;
+    }
+
+    private static void requireShapes(Tensor indptr, Tensor indices, long nSrc) {
+        Segments.requirePointers(indptr);
+        Segments.require(indices.dtype() == DType.I32 && indices.rank() == 1, "indices", indices, "I32 [nnz]");
+        requireNodes("nSrc", nSrc);
+        requireNodes("nDst", indptr.size() - 1);
+    }
+
+    private static void requireNodes(String name, long n) {
+        if (n < 0 || n > 1L << 31) {
+            throw new IllegalArgumentException(name + ": " + n + ", must be between 0 and 2^31");
         }
     }
 
     private void validate() {
-        long before = 0;
-        for (long i = 0; i <= nDst(); i++) {
-            long p = pointer(i);
-            if (i == 0 ? p != 0 : p < before) {
-                throw new IndexOutOfBoundsException(
-                        "indptr[" + i + "] = " + p + (i == 0 ? ", must be 0" : " decreases from " + before));
-            }
-            before = p;
-        }
-        if (before != nnz()) {
+        rows.validate();
+        if (rows.rows() != nnz()) {
             throw new IndexOutOfBoundsException(
-                    "indptr[" + nDst() + "] = " + before + ", but there are " + nnz() + " indices");
+                    "indptr[" + nDst() + "] = " + rows.rows() + ", but there are " + nnz() + " indices");
         }
-        for (long e = 0; e < nnz(); e++) {
-            int j = Raw.ALL.get(Raw.I32, indices.address() + 4 * e);
-            if (j < 0 || j >= nSrc) {
-                throw new IndexOutOfBoundsException(
-                        "indices[" + e + "] = " + j + ", but there are " + nSrc + " source nodes");
+        try (Use _ = use()) {
+            long a = indices.address();
+            for (long e = 0; e < nnz(); e++) {
+                int j = Raw.ALL.get(Raw.I32, a + 4 * e);
+                if (j < 0 || j >= nSrc) {
+                    throw new IndexOutOfBoundsException(
+                            "indices[" + e + "] = " + j + ", but there are " + nSrc + " source nodes");
+                }
             }
         }
     }
 
-    /** The number of destination nodes: rows. */
+    // ------------------------------------------------------------------ asking
+
+    /** The number of destination nodes, or rows. */
     public long nDst() {
-        return indptr.size() - 1;
+        return rows.count();
     }
 
-    /** The number of source nodes: columns. */
+    /** The number of source nodes. */
     public long nSrc() {
         return nSrc;
     }
@@ -104,19 +172,42 @@ public final class CsrGraph {
 
     /** The number of edges into node {@code i}. */
     public long degree(long i) {
-        if (i < 0 || i >= nDst()) {
-            throw new IndexOutOfBoundsException("node " + i + " of " + nDst());
-        }
-        return pointer(i + 1) - pointer(i);
+        return rows.length(i);
     }
 
-    long pointer(long i) {
-        return Raw.ALL.get(Raw.I64, indptr.address() + 8 * i);
+    /** Whether sources ascend strictly within each row, so that no edge is there twice; found out once. */
+    public boolean isAscending() {
+        Boolean known = ascending;
+        if (known == null) {
+            ascending = known = findAscending();
+        }
+        return known;
+    }
+
+    private boolean findAscending() {
+        try (Use _ = use()) {
+            long ptr = indptrAddress();
+            long idx = indicesAddress();
+            for (long i = 0; i < nDst(); i++) {
+                long end = Raw.ALL.get(Raw.I64, ptr + 8 * (i + 1));
+                for (long e = Raw.ALL.get(Raw.I64, ptr + 8 * i) + 1; e < end; e++) {
+                    if (Raw.ALL.get(Raw.I32, idx + 4 * e) <= Raw.ALL.get(Raw.I32, idx + 4 * (e - 1))) {
+                        return false;
+                    }
+                }
+            }
+        }
+        return true;
+    }
+
+    /** The rows as segments of the edges. */
+    public Segments rows() {
+        return rows;
     }
 
     /** A copy of the row pointers. */
     public long[] indptr() {
-        return indptr.toLongArray();
+        return rows.pointers().toLongArray();
     }
 
     /** A copy of the sources. */
@@ -124,14 +215,41 @@ public final class CsrGraph {
         return indices.toIntArray();
     }
 
-    /** Keeps the arrays reachable while their addresses are in use. */
+    /** The destination of every edge, int32 {@code [nnz]}, as a new tensor. */
+    public Tensor destinations() {
+        Tensor dst = Tensor.zeros(DType.I32, nnz());
+        RowSplit split = rowSplit();
+        try (Use _ = use();
+                Use _ = Use.of(dst)) {
+            long ptr = indptrAddress();
+            long out = dst.address();
+            Team.run(split.pieces(), (double) nnz(), p -> {
+                for (long i = split.firstRow(p); i < split.endRow(p); i++) {
+                    long end = Raw.ALL.get(Raw.I64, ptr + 8 * (i + 1));
+                    for (long e = Raw.ALL.get(Raw.I64, ptr + 8 * i); e < end; e++) {
+                        Raw.ALL.set(Raw.I32, out + 4 * e, (int) i);
+                    }
+                }
+            });
+        }
+        return dst;
+    }
+
+    /** The sources of every edge, int32 {@code [nnz]}, as a new tensor. */
+    public Tensor sources() {
+        return indices.copy();
+    }
+
+    // ------------------------------------------------------------------ for operators
+
+    /** Keeps the arrays where they are while their addresses are in use. */
     public Use use() {
-        return Use.of(indptr, indices);
+        return Use.of(rows.pointers(), indices);
     }
 
     /** Where the int64 row pointers are. Reading them is fine while {@link #use} is open; writing breaks every promise. */
     public long indptrAddress() {
-        return indptr.address();
+        return rows.indptrAddress();
     }
 
     /** Where the int32 sources are. */
@@ -139,7 +257,50 @@ public final class CsrGraph {
         return indices.address();
     }
 
-    /** This graph with its edges turned round, each row in ascending order of destination; made once and kept. */
+    /** The pieces of work that the rows fall into; made once and kept. */
+    public RowSplit rowSplit() {
+        return rows.rowSplit();
+    }
+
+    // ------------------------------------------------------------------ the transpose
+
+    /** The transposed graph, and the position that each of its edges has in the graph that it came from. */
+    public static final class Transpose {
+        private final CsrGraph graph;
+        private final Tensor perm;
+
+        private Transpose(CsrGraph graph, Tensor perm) {
+            this.graph = graph;
+            this.perm = perm;
+        }
+
+        /** Grouped by what was the source; destinations ascend in each row. */
+        public CsrGraph graph() {
+            return graph;
+        }
+
+        /** A copy of the positions: int32 {@code [nnz]}, int64 beyond 2^31 - 1 edges. */
+        public Tensor perm() {
+            return perm.copy();
+        }
+
+        /** Whether the positions are int64. */
+        public boolean isWide() {
+            return perm.dtype() == DType.I64;
+        }
+
+        /** Keeps the transposed graph's arrays and the positions where they are. */
+        public Use use() {
+            return Use.of(graph.rows.pointers(), graph.indices, perm);
+        }
+
+        /** Where the positions are; only reading them is fine, while {@link #use} is open. */
+        public long permAddress() {
+            return perm.address();
+        }
+    }
+
+    /** This graph with its edges turned round; made once and kept. */
     public Transpose transpose() {
         Transpose t = transpose;
         if (t == null) {
@@ -154,43 +315,38 @@ public final class CsrGraph {
     }
 
     private Transpose makeTranspose() {
-        Tensor ptr = Tensor.zeros(DType.I64, nSrc + 1);
+        Tensor indptr = Tensor.zeros(DType.I64, nSrc + 1);
         Tensor dst = Tensor.zeros(DType.I32, nnz());
-        Tensor perm = Tensor.zeros(DType.I32, nnz());
-        long next = ptr.address();
-        for (long e = 0; e < nnz(); e++) {
-            long at = next + 8 * (source(e) + 1);
-            Raw.ALL.set(Raw.I64, at, Raw.ALL.get(Raw.I64, at) + 1);
+        Tensor perm = Tensor.zeros(positions(nnz()), nnz());
+        try (Tensor all = destinations()) {
+            CountingSort.sort(
+                    new CountingSort.Input("indices", indices, nSrc, "destinations", all, nDst()),
+                    new CountingSort.Output(indptr, dst, perm));
         }
-        for (long j = 0; j < nSrc; j++) {
-            long sum = Raw.ALL.get(Raw.I64, next + 8 * j) + Raw.ALL.get(Raw.I64, next + 8 * (j + 1));
-            Raw.ALL.set(Raw.I64, next + 8 * (j + 1), sum);
-        }
-        Tensor cursors = ptr.copy();
-        long cursor = cursors.address();
-        for (long i = 0; i < nDst(); i++) {
-            for (long e = pointer(i), end = pointer(i + 1); e < end; e++) {
-                long at = cursor + 8 * source(e);
-                long to = Raw.ALL.get(Raw.I64, at);
-                Raw.ALL.set(Raw.I64, at, to + 1);
-                Raw.ALL.set(Raw.I32, dst.address() + 4 * to, (int) i);
-                Raw.ALL.set(Raw.I32, perm.address() + 4 * to, (int) e);
-            }
-        }
-        cursors.close();
-        return new Transpose(new CsrGraph(ptr, dst, nDst()), perm);
+        return new Transpose(taking(indptr, dst, nDst()), perm);
     }
 
-    private long source(long e) {
-        return Raw.ALL.get(Raw.I32, indices.address() + 4 * e);
+    /**
+     * Frees the arrays, and those of the transpose; those of a {@link #mapped} graph are left to their owner.
+     *
+     * @throws IllegalStateException if an operation is using them
+     */
+    @Override
+    public void close() {
+        Transpose t = transpose;
+        if (t != null) {
+            t.graph.close();
+            t.perm.close();
+        }
+        if (owned) {
+            rows.pointers().close();
+            indices.close();
+        }
     }
 
-    /** The pieces of work that the rows fall into; made once and kept. */
-    public RowSplit rowSplit() {
-        RowSplit s = rowSplit;
-        if (s == null) {
-            rowSplit = s = RowSplit.of(this, nDst());
-        }
-        return s;
+    /** The numbers of nodes and edges. */
+    @Override
+    public String toString() {
+        return "graph of " + nnz() + " edges from " + nSrc + " to " + nDst() + " nodes";
     }
 }

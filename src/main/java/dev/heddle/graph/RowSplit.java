@@ -1,5 +1,6 @@
 package dev.heddle.graph;
 
+import dev.heddle.memory.Raw;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import java.util.ArrayList;
@@ -47,17 +48,18 @@ public final class RowSplit {
         this.bounds = bounds;
     }
 
-    static RowSplit of(CsrGraph graph, long rows) {
+    /** @param indptr address of the i64 row pointers */
+    static RowSplit of(long indptr, long rows) {
         Ranges ranges = new Ranges();
         List<Long> hubRows = new ArrayList<>();
         long start = 0;
         for (long r = 0; r < rows; r++) {
-            long degree = graph.pointer(r + 1) - graph.pointer(r);
+            long degree = at(indptr, r + 1) - at(indptr, r);
             if (degree > HUB_EDGES) {
                 ranges.add(start, r);
                 hubRows.add(r);
                 start = r + 1;
-            } else if (graph.pointer(r + 1) - graph.pointer(start) >= CHUNK_EDGES || r + 1 - start >= CHUNK_ROWS) {
+            } else if (at(indptr, r + 1) - at(indptr, start) >= CHUNK_EDGES || r + 1 - start >= CHUNK_ROWS) {
                 ranges.add(start, r + 1);
                 start = r + 1;
             }
@@ -66,20 +68,24 @@ public final class RowSplit {
         Tensor bounds = Tensor.zeros(DType.I64, hubRows.size(), MAX_PARTS + 1L);
         List<Hub> hubs = new ArrayList<>();
         for (long row : hubRows) {
-            hubs.add(cut(graph, row, bounds.select(0, hubs.size())));
+            hubs.add(cut(indptr, row, bounds.select(0, hubs.size())));
         }
         return new RowSplit(ranges.starts(), ranges.ends(), hubs, bounds);
     }
 
-    private static Hub cut(CsrGraph graph, long row, Tensor bounds) {
-        long first = graph.pointer(row);
-        long edges = graph.pointer(row + 1) - first;
+    private static Hub cut(long indptr, long row, Tensor bounds) {
+        long first = at(indptr, row);
+        long edges = at(indptr, row + 1) - first;
         long size = Math.max(PART_EDGES, (edges + MAX_PARTS - 1) / MAX_PARTS);
         int parts = (int) ((edges + size - 1) / size);
         for (int i = 0; i <= parts; i++) {
             bounds.setLong(first + Math.min(i * size, edges), i);
         }
         return new Hub(row, edges, parts, bounds.address());
+    }
+
+    private static long at(long indptr, long i) {
+        return Raw.ALL.get(Raw.I64, indptr + 8 * i);
     }
 
     /** Growing arrays of range ends; empty ranges are left out. */
@@ -128,6 +134,21 @@ public final class RowSplit {
     /** The row after its last. */
     public long end(int chunk) {
         return ends[chunk];
+    }
+
+    /** Chunks and rows with very many edges together, for work that does not cut those. */
+    public int pieces() {
+        return chunks() + hubs();
+    }
+
+    /** First row of a chunk, or the row with very many edges. */
+    public long firstRow(int piece) {
+        return piece < chunks() ? start(piece) : hub(piece - chunks()).row();
+    }
+
+    /** The row after a piece's last. */
+    public long endRow(int piece) {
+        return piece < chunks() ? end(piece) : hub(piece - chunks()).row() + 1;
     }
 
     /** The number of hubs. */

@@ -195,9 +195,20 @@ public final class Spmm {
                     "x: shape " + x.shape() + ", but the graph has " + graph.nSrc() + " source nodes");
         }
         Checks.wholeRows("x", x);
+        if (reduce.isExtremum()) {
+            requireNarrow(graph, reduce.toString());
+        }
         boolean ranked = x.rank() == 3;
         long heads = ranked ? x.dim(1) : 1;
         return new Layout(weight(graph, x, w), heads, x.dim(-1), ranked);
+    }
+
+    /** These kernels keep edge positions in int32 lanes. */
+    static void requireNarrow(CsrGraph graph, String what) {
+        if (graph.nnz() > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(
+                    "graph: " + graph.nnz() + " edges, but " + what + " is for at most 2^31 - 1");
+        }
     }
 
     private Weight weight(CsrGraph graph, Tensor x, @Nullable Tensor w) {

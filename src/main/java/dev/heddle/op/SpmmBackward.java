@@ -41,13 +41,16 @@ record SpmmBackward(Message message, Reduce reduce) {
         boolean mean = reduce == Reduce.MEAN;
         boolean weighted = message == Message.MUL;
         boolean full = weighted && l.weight() == Weight.FULL;
+        if (weighted) {
+            Spmm.requireNarrow(graph, "the gradient of x through weights");
+        }
         // a weight that only adds does not touch the gradient of x, so its heads need no passes of their own
         Layout columns = weighted ? l : new Layout(Weight.NONE, l.heads(), l.columns(), l.ranked());
         try (Use _ = graph.use();
-                Use _ = transpose.graph().use()) {
+                Use _ = transpose.use()) {
             Edges e = new Edges(columns, transpose.graph().indicesAddress(), x, w);
             long ptr = graph.indptrAddress();
-            long perm = transpose.perm().address();
+            long perm = transpose.permAddress();
             Scale scale = scale(weighted, mean);
             RowKernel<SpmmGradKernels> rows;
             List<Pass<SpmmGradKernels>> passes;
