@@ -4,6 +4,8 @@ rem
 rem   heddle ARGUMENTS...      the command line; heddle --help tells more
 rem   heddle jmh ARGUMENTS...  the benchmarks, with JMH's own arguments, e.g. heddle jmh -l
 rem   heddle interleave CLASS  the same, method after method and round after round: see dev.heddle.bench.Interleaved
+rem   heddle cold-start N      the first call in N fresh JVMs
+rem   heddle bench-report      BENCHMARKS.md, of the results in benchmarks\
 rem
 rem   HEDDLE_JAVA       the home of a JDK; else JAVA_HOME, the PATH and the usual places are searched
 rem   HEDDLE_JAVA_OPTS  more options for its java
@@ -36,6 +38,8 @@ set FLAGS=--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED 
 set "BENCHMARKS="
 if /i "%~1"=="jmh" set "BENCHMARKS=org.openjdk.jmh.Main"
 if /i "%~1"=="interleave" set "BENCHMARKS=dev.heddle.bench.Interleaved"
+if /i "%~1"=="cold-start" set "BENCHMARKS=dev.heddle.bench.ColdStart"
+if /i "%~1"=="bench-report" set "BENCHMARKS=dev.heddle.bench.Report"
 if defined BENCHMARKS goto benchmarks
 call :build "%TARGET%\heddle.stamp" "%ROOT%\src\main" -Dmaven.test.skip package || exit /b 1
 "%JDK%\bin\java" %FLAGS% -cp "%TARGET%\heddle.jar;%TARGET%\lib\*" dev.heddle.cli.Main %*

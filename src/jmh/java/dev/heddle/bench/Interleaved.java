@@ -1,11 +1,16 @@
 package dev.heddle.bench;
 
+import com.fasterxml.jackson.core.JsonEncoding;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.lang.annotation.Annotation;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -13,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
@@ -25,8 +31,7 @@ import org.openjdk.jmh.annotations.TearDown;
  *
  * <p>{@code Interleaved CLASS [name=value,value ...] [rounds=15] [jvms=1] [out=FILE]}; a {@code name=} restricts a
  * {@code @Param}, {@code methods=} the methods. The first method in the order of names is the one that ratios are to, unless
- * {@code base=} names another. Each line of the JSON that is written is one cell: parameters, method, nanoseconds of every
- * round.
+ * {@code base=} names another. {@link Report} makes BENCHMARKS.md of what is written to {@code out}.
  */
 public final class Interleaved {
     private static final long SAMPLE_NANOS = 30_000_000;
@@ -69,7 +74,7 @@ public final class Interleaved {
             command.addAll(List.of("-cp", System.getProperty("java.class.path"), Interleaved.class.getName()));
             for (String a : args) {
                 if (!a.startsWith("jvms=")) {
-                    command.add(a.startsWith("out=") ? a + "." + j : a);
+                    command.add(a.startsWith("out=") ? a.replaceFirst("\\.json$", "") + "." + j + ".json" : a);
                 }
             }
             System.out.println("JVM " + j + " of " + jvms);
@@ -204,22 +209,62 @@ public final class Interleaved {
         return i + 1 == sorted.length ? sorted[i] : sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
     }
 
+    /** One JSON object: where and how it ran, the bars of the class, and a cell for each method and parameters. */
     private void report() throws IOException {
         String out = options.get("out");
         if (out == null) {
             return;
         }
-        StringBuilder json = new StringBuilder("[\n");
-        for (Cell c : cells) {
-            json.append("  {\"benchmark\": \"").append(type.getSimpleName());
-            json.append("\", \"params\": \"").append(c.params);
-            json.append("\", \"method\": \"").append(c.method);
-            json.append("\", \"base\": \"").append(c.base);
-            json.append("\", \"nanos\": ");
-            json.append(Arrays.toString(
-                    Arrays.stream(c.nanos).mapToLong(Math::round).toArray()));
-            json.append(c == cells.getLast() ? "}\n" : "},\n");
+        Path file = Path.of(out);
+        Files.createDirectories(file.toAbsolutePath().getParent());
+        try (JsonGenerator json = new JsonFactory().createGenerator(file.toFile(), JsonEncoding.UTF8)) {
+            json.useDefaultPrettyPrinter();
+            json.writeStartObject();
+            json.writeStringField("benchmark", type.getName());
+            json.writeStringField("machine", machine());
+            json.writeStringField("java", System.getProperty("java.vm.name") + " " + Runtime.version());
+            json.writeStringField("date", LocalDate.now(ZoneOffset.UTC).toString());
+            json.writeStringField("command", "./heddle interleave " + type.getName() + words());
+            json.writeArrayFieldStart("bars");
+            for (Bar b : type.getAnnotationsByType(Bar.class)) {
+                json.writeStartObject();
+                json.writeStringField("method", b.method());
+                json.writeStringField("peer", b.peer());
+                json.writeNumberField("atLeast", b.atLeast());
+                json.writeStringField("where", b.where());
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+            json.writeArrayFieldStart("cells");
+            for (Cell c : cells) {
+                json.writeStartObject();
+                json.writeStringField("params", c.params);
+                json.writeStringField("method", c.method);
+                json.writeFieldName("nanos");
+                json.writeArray(Arrays.stream(c.nanos).mapToLong(Math::round).toArray(), 0, c.nanos.length);
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+            json.writeEndObject();
         }
-        Files.writeString(Path.of(out), json.append("]\n"));
+    }
+
+    private String words() {
+        StringBuilder words = new StringBuilder();
+        options.forEach((k, v) -> words.append(k.equals("out") ? "" : " " + k + "=" + v));
+        return words.toString();
+    }
+
+    private static String machine() {
+        String cpu = System.getProperty("os.arch");
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            cpu = lines.filter(l -> l.startsWith("model name"))
+                    .map(l -> l.replaceFirst(".*: *", ""))
+                    .findFirst()
+                    .orElse(cpu);
+        } catch (IOException e) {
+            // not Linux: the architecture will have to do
+        }
+        return cpu + ", " + Runtime.getRuntime().availableProcessors() + " processors";
     }
 }

@@ -1,5 +1,6 @@
 package dev.heddle.op;
 
+import dev.heddle.bench.Bar;
 import dev.heddle.bench.Graphs;
 import dev.heddle.bench.Torch;
 import dev.heddle.graph.CsrGraph;
@@ -21,6 +22,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /** SpMM, weighted sum and its relatives, beside PyTorch's CSR product with reduction. */
+@Bar(method = "heddleSum", peer = "torchSum", atLeast = 3, where = " features=16 ")
+@Bar(method = "heddleSum", peer = "torchSum", atLeast = 1.5, where = " features=64 ")
+@Bar(method = "heddleSum", peer = "torchSum", atLeast = 1.5, where = " features=128 ")
+@Bar(method = "heddleMax", peer = "heddleSum", atLeast = 1 / 1.2)
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
