@@ -29,15 +29,16 @@ public record Golden(Map<String, float[]> tensors, Map<String, String> metadata)
             if (in == null) {
                 throw new IllegalArgumentException(resource + " is missing");
             }
-            return parse(ByteBuffer.wrap(in.readAllBytes()).order(ByteOrder.LITTLE_ENDIAN));
+            return parse(in.readAllBytes());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    private static Golden parse(ByteBuffer file) {
+    private static Golden parse(byte[] bytes) {
+        ByteBuffer file = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         int length = (int) file.getLong(0);
-        String header = new String(file.array(), 8, length, StandardCharsets.UTF_8);
+        String header = new String(bytes, 8, length, StandardCharsets.UTF_8);
         Map<String, String> metadata = new HashMap<>();
         Matcher m = METADATA.matcher(header);
         if (m.find()) {
