@@ -89,6 +89,7 @@ public final class SafetensorsFile implements AutoCloseable {
         });
     }
 
+    /** The file. */
     public Path path() {
         return file.path();
     }
@@ -108,6 +109,7 @@ public final class SafetensorsFile implements AutoCloseable {
         return entry(name).dtype();
     }
 
+    /** The shape of a tensor. */
     public Shape shape(String name) {
         return entry(name).shape();
     }

@@ -33,6 +33,7 @@ public final class MappedFile implements AutoCloseable {
         }
     }
 
+    /** The file. */
     public Path path() {
         return path;
     }
