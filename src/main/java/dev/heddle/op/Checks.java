@@ -124,4 +124,19 @@ final class Checks {
                     name + ": shape " + out.shape() + ", overlaps " + otherName + " of shape " + other.shape());
         }
     }
+
+    /** An output that is an input (the same elements in the same places), or shares no memory with it. */
+    static void sameOrApart(String name, Tensor out, String otherName, @Nullable Tensor other) {
+        if (other != null && !sameElements(out, other)) {
+            apart(name, out, otherName, other);
+        }
+    }
+
+    private static boolean sameElements(Tensor a, Tensor b) {
+        boolean same = a.address() == b.address() && a.shape().equals(b.shape());
+        for (int i = 0; same && i < a.rank(); i++) {
+            same = a.stride(i) == b.stride(i) || a.dim(i) == 1;
+        }
+        return same;
+    }
 }

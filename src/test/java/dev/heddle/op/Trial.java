@@ -91,7 +91,11 @@ final class Trial {
         for (int i = 0; i < v.length; i++) {
             v[i] = values.next();
         }
-        return v.length == 0 ? t : t.copyFrom(Tensor.of(v, t.shape().toArray()));
+        if (t.rank() == 0) {
+            t.setFloat(v[0]);
+            return t;
+        }
+        return t.copyFrom(Tensor.of(v, t.shape().toArray()));
     }
 
     /** The same elements as a view with a gap after each row. */
