@@ -7,12 +7,14 @@ module dev.heddle {
     requires static com.fasterxml.jackson.core;
     requires static info.picocli;
     requires static jdk.incubator.vector;
+    requires static me.tongfei.progressbar;
     requires static transitive org.jspecify;
 
     exports dev.heddle;
     exports dev.heddle.graph;
     exports dev.heddle.io;
     exports dev.heddle.op;
+    exports dev.heddle.optim;
     exports dev.heddle.tensor;
 
     opens dev.heddle.cli to

@@ -1,6 +1,8 @@
 package dev.heddle.cli;
 
+import java.io.PrintWriter;
 import java.lang.module.ModuleDescriptor;
+import java.nio.charset.Charset;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -14,12 +16,18 @@ import picocli.CommandLine.Spec;
         name = "heddle",
         description = "A numeric engine for graphs and sequences, on the Vector API.",
         mixinStandardHelpOptions = true,
-        versionProvider = Main.Version.class)
+        versionProvider = Main.Version.class,
+        subcommands = {InfoCommand.class, VerifyCommand.class, DemoCommand.class})
 public final class Main implements Runnable {
     @Spec
     private @Nullable CommandSpec spec;
 
     private Main() {}
+
+    /** Where a command prints. */
+    static PrintWriter out(@Nullable CommandSpec spec) {
+        return spec != null ? spec.commandLine().getOut() : new PrintWriter(System.out, true, Charset.defaultCharset());
+    }
 
     public static void main(String[] args) {
         System.exit(new CommandLine(new Main()).execute(args));

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.heddle.memory.Block;
-import dev.heddle.memory.LiveRanges;
 import dev.heddle.reference.Golden;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -20,12 +19,7 @@ class PointwiseTest {
             new Dispatch<>(PointwiseKernels.class, 1, (kernels, lanes, variant, scratch) -> {
                 throw new AssertionError("tests choose the backend");
             });
-    private static final List<Backend> BACKENDS = backends();
-
-    private static List<Backend> backends() {
-        List<Backend> all = Backends.usable();
-        return LiveRanges.ENABLED ? all.stream().map(Backend::checked).toList() : all;
-    }
+    private static final List<Backend> BACKENDS = TestBackends.all();
 
     /** Where the result goes. */
     private enum Place {

@@ -8,13 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.kernel.Backend;
 import dev.heddle.kernel.Backends;
+import dev.heddle.kernel.TestBackends;
 import dev.heddle.parallel.Team;
 import dev.heddle.reference.Spmm64;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
 import net.jqwik.api.Arbitraries;
@@ -155,15 +154,6 @@ class SpmmTest {
         }
     }
 
-    private static List<Backend> allBackends() {
-        List<Backend> all = new ArrayList<>();
-        for (Backend b : Backends.usable()) {
-            all.add(b);
-            all.add(b.checked());
-        }
-        return all;
-    }
-
     @Property(tries = 40)
     void agreesWithTheReferenceOnEveryBackend(
             @ForAll("messages") Message m,
@@ -178,7 +168,7 @@ class SpmmTest {
             }
             Problem p = Problem.random(m, r, wt, nDst, nSrc, 40, columns, seed);
             AtomicReference<Outputs> first = new AtomicReference<>();
-            for (Backend b : allBackends()) {
+            for (Backend b : TestBackends.all()) {
                 Backends.with(b, () -> {
                     Outputs o = p.run();
                     if (first.get() == null) {

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.heddle.kernel.Backend;
 import dev.heddle.kernel.Backends;
-import dev.heddle.memory.LiveRanges;
+import dev.heddle.kernel.TestBackends;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
@@ -27,7 +27,7 @@ final class Trial {
 
     /** The outputs, as they are everywhere. */
     static float[][] everywhere(Call call) {
-        List<Backend> backends = backends();
+        List<Backend> backends = TestBackends.all();
         float[][] first = on(backends.getFirst(), 1, call);
         for (Backend b : backends) {
             for (int threads : new int[] {1, 2, 3, 7}) {
@@ -38,12 +38,6 @@ final class Trial {
             }
         }
         return first;
-    }
-
-    /** The backends that can run here; in checked runs those with checks, so that a wrong access throws before it harms. */
-    static List<Backend> backends() {
-        List<Backend> all = Backends.usable();
-        return LiveRanges.ENABLED ? all.stream().map(Backend::checked).toList() : all;
     }
 
     private static float[][] on(Backend backend, int threads, Call call) {
