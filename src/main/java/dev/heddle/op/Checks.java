@@ -110,15 +110,19 @@ final class Checks {
                 + "; pass " + name + ".contiguous()");
     }
 
+    private static void writable(String name, @Nullable Tensor out) {
+        if (out != null && out.isReadOnly()) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + out.shape() + ", is an output but its memory is read-only");
+        }
+    }
+
     /**
      * An output that can be written and shares no memory with an input (or with another output); an absent one never
      * does.
      */
     static void apart(String name, @Nullable Tensor out, String otherName, @Nullable Tensor other) {
-        if (out != null && out.isReadOnly()) {
-            throw new IllegalArgumentException(
-                    name + ": shape " + out.shape() + ", is an output but its memory is read-only");
-        }
+        writable(name, out);
         if (out != null && other != null && out.overlaps(other)) {
             throw new IllegalArgumentException(
                     name + ": shape " + out.shape() + ", overlaps " + otherName + " of shape " + other.shape());
@@ -127,6 +131,7 @@ final class Checks {
 
     /** An output that is an input (the same elements in the same places), or shares no memory with it. */
     static void sameOrApart(String name, Tensor out, String otherName, @Nullable Tensor other) {
+        writable(name, out);
         if (other != null && !sameElements(out, other)) {
             apart(name, out, otherName, other);
         }

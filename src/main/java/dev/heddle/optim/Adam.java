@@ -38,6 +38,10 @@ public final class Adam {
                 throw new IllegalArgumentException(
                         "parameters: " + p.dtype() + " " + p.shape() + ", must be contiguous float32");
             }
+            if (p.isReadOnly()) {
+                throw new IllegalArgumentException("parameters: shape " + p.shape()
+                        + ", would be changed but its memory is read-only; pass a copy()");
+            }
             first.add(Tensor.zeros(DType.F32, p.shape().toArray()));
             second.add(Tensor.zeros(DType.F32, p.shape().toArray()));
         }

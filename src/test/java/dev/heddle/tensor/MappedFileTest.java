@@ -6,14 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.heddle.op.Activation;
+import dev.heddle.op.Arithmetic;
 import dev.heddle.op.Matmul;
+import dev.heddle.optim.Adam;
 import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 class MappedFileTest {
@@ -105,6 +110,14 @@ class MappedFileTest {
                                 IllegalArgumentException.class,
                                 () -> Matmul.builder().build().forward(a, a, null, t, scratch))
                         .getMessage();
+                assertTrue(no.contains("read-only"), no);
+            }
+            List<Executable> inPlace = List.of(
+                    () -> Activation.RELU.forward(t, t),
+                    () -> Arithmetic.ADD.forward(t, a, t),
+                    () -> Adam.builder().build(List.of(t)));
+            for (Executable write : inPlace) {
+                String no = assertThrows(IllegalArgumentException.class, write).getMessage();
                 assertTrue(no.contains("read-only"), no);
             }
             assertFalse(t.copy().isReadOnly());
