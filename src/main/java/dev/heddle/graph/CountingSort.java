@@ -98,8 +98,8 @@ final class CountingSort {
         }
         try (Use _ = Use.of(in.keys, in.values, out.starts, out.values, out.positions)) {
             CountingSort sort = new CountingSort(in, out);
-            Columns to = new Columns(
-                    0, address(out.values), address(out.positions), out.positions != null && isWide(out.positions));
+            Positions positions = out.positions == null ? NONE : Positions.of(out.positions);
+            Columns to = new Columns(0, address(out.values), positions);
             sort.count();
             if (sort.shift == 0) {
                 sort.deal(to);
@@ -113,12 +113,10 @@ final class CountingSort {
         return t == null ? 0 : t.address();
     }
 
-    private static boolean isWide(Tensor t) {
-        return t.dtype() == DType.I64;
-    }
+    private static final Positions NONE = new Positions(0, false);
 
     /** Keys, values and positions side by side; an address of 0 means that the column is not there. */
-    private record Columns(long keys, long values, long positions, boolean wide) {
+    private record Columns(long keys, long values, Positions positions) {
         void putKey(long at, int key) {
             if (keys != 0) {
                 Raw.ALL.set(Raw.I32, keys + 4 * at, key);
@@ -129,12 +127,8 @@ final class CountingSort {
             if (values != 0) {
                 Raw.ALL.set(Raw.I32, values + 4 * at, value);
             }
-            if (positions != 0) {
-                if (wide) {
-                    Raw.ALL.set(Raw.I64, positions + 8 * at, position);
-                } else {
-                    Raw.ALL.set(Raw.I32, positions + 4 * at, (int) position);
-                }
+            if (positions.address() != 0) {
+                positions.set(at, position);
             }
         }
 
@@ -147,10 +141,7 @@ final class CountingSort {
         }
 
         long position(long at) {
-            if (positions == 0) {
-                return 0;
-            }
-            return wide ? Raw.ALL.get(Raw.I64, positions + 8 * at) : Raw.ALL.get(Raw.I32, positions + 4 * at);
+            return positions.address() == 0 ? 0 : positions.at(at);
         }
     }
 
@@ -247,7 +238,7 @@ final class CountingSort {
         try (Workspace scratch = new Workspace(4 * n + 256)) {
             Tensor key = scratch.empty(DType.I32, n);
             try (Use _ = Use.of(key)) {
-                Columns dealt = new Columns(key.address(), to.values, to.positions, to.wide);
+                Columns dealt = new Columns(key.address(), to.values, to.positions);
                 deal(dealt);
                 Team.run(buckets, NANOS * n, b -> {
                     long first = bucketStarts[b];
@@ -265,11 +256,9 @@ final class CountingSort {
 
     /** A copy of the values and positions of one bucket, addressed as they were. */
     private static Columns copy(Columns dealt, long first, long end, Workspace scratch) {
-        return new Columns(
-                dealt.keys,
-                copy(dealt.values, 4, first, end, scratch),
-                copy(dealt.positions, dealt.wide ? 8 : 4, first, end, scratch),
-                dealt.wide);
+        Positions p = dealt.positions;
+        long positions = copy(p.address(), p.wide() ? 8 : 4, first, end, scratch);
+        return new Columns(dealt.keys, copy(dealt.values, 4, first, end, scratch), new Positions(positions, p.wide()));
     }
 
     private static long copy(long column, long width, long first, long end, Workspace scratch) {

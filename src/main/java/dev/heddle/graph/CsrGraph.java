@@ -1,7 +1,6 @@
 package dev.heddle.graph;
 
 import dev.heddle.memory.Raw;
-import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
@@ -25,8 +24,8 @@ public final class CsrGraph implements AutoCloseable {
     private volatile @Nullable Transpose transpose;
     private volatile @Nullable Boolean ascending;
 
-    private CsrGraph(Tensor indptr, Tensor indices, long nSrc, boolean owned) {
-        this.rows = Segments.taking(indptr);
+    private CsrGraph(Segments rows, Tensor indices, long nSrc, boolean owned) {
+        this.rows = rows;
         this.indices = indices;
         this.nSrc = nSrc;
         this.owned = owned;
@@ -44,7 +43,7 @@ public final class CsrGraph implements AutoCloseable {
      */
     public static CsrGraph of(Tensor indptr, Tensor indices, long nSrc) {
         requireShapes(indptr, indices, nSrc);
-        CsrGraph g = new CsrGraph(indptr.copy(), indices.copy(), nSrc, true);
+        CsrGraph g = taking(indptr.copy(), indices.copy(), nSrc);
         g.validate();
         return g;
     }
@@ -74,32 +73,36 @@ public final class CsrGraph implements AutoCloseable {
         if (!indptr.isContiguous() || !indices.isContiguous()) {
             throw new IllegalArgumentException("indptr, indices: a graph of mapped memory needs them contiguous");
         }
-        return new CsrGraph(indptr, indices, nSrc, false);
+        return new CsrGraph(Segments.taking(indptr), indices, nSrc, false);
     }
 
     /** Takes over arrays of our own that are right. */
     static CsrGraph taking(Tensor indptr, Tensor indices, long nSrc) {
-        return new CsrGraph(indptr, indices, nSrc, true);
+        return taking(Segments.taking(indptr), indices, nSrc);
+    }
+
+    static CsrGraph taking(Segments rows, Tensor indices, long nSrc) {
+        return new CsrGraph(rows, indices, nSrc, true);
     }
 
     /**
-     * A graph of edges in any order.
+     * A graph, and where its edges come from.
      *
-     * @param graph edge e of it is edge {@code perm[e]} of the input; those of a row keep their order
-     * @param perm int32 {@code [E]}, int64 beyond 2^31 - 1 edges
+     * @param perm edge e of the graph is edge {@code perm[e]} of what it was made of; int32 {@code [nnz]}, int64 if that has more
+     *     than 2^31 - 1 edges
      */
-    public record FromCoo(CsrGraph graph, Tensor perm) {}
+    public record Derived(CsrGraph graph, Tensor perm) {}
 
     /**
-     * A graph of edges in any order: {@code indices = src[perm]}, {@code perm} the stable order by {@code dst}. Takes time linear
-     * in edges and nodes.
+     * A graph of edges in any order: {@code indices = src[perm]}, {@code perm} the stable order by {@code dst}, so those of a row
+     * keep their order. Takes time linear in edges and nodes.
      *
      * @param src int32 {@code [E]}, in {@code [0, nSrc)}
      * @param dst int32 {@code [E]}, in {@code [0, nDst)}
      * @throws IllegalArgumentException if a type or shape is wrong
      * @throws IndexOutOfBoundsException if a node is, with its position and value
      */
-    public static FromCoo fromCoo(Tensor src, Tensor dst, long nSrc, long nDst) {
+    public static Derived fromCoo(Tensor src, Tensor dst, long nSrc, long nDst) {
         Segments.require(src.dtype() == DType.I32 && src.rank() == 1, "src", src, "I32 [E]");
         Segments.require(
                 dst.dtype() == DType.I32 && dst.rank() == 1 && dst.size() == src.size(),
@@ -110,16 +113,11 @@ public final class CsrGraph implements AutoCloseable {
         requireNodes("nDst", nDst);
         Tensor indptr = Tensor.zeros(DType.I64, nDst + 1);
         Tensor indices = Tensor.zeros(DType.I32, src.size());
-        Tensor perm = Tensor.zeros(positions(src.size()), src.size());
+        Tensor perm = Tensor.zeros(Positions.type(src.size()), src.size());
         CountingSort.sort(
                 new CountingSort.Input("dst", dst.contiguous(), nDst, "src", src.contiguous(), nSrc),
                 new CountingSort.Output(indptr, indices, perm));
-        return new FromCoo(taking(indptr, indices, nSrc), perm);
-    }
-
-    /** The type of edge positions. */
-    static DType positions(long edges) {
-        return edges > Integer.MAX_VALUE ? DType.I64 : DType.I32;
+        return new Derived(taking(indptr, indices, nSrc), perm);
     }
 
     private static void requireShapes(Tensor indptr, Tensor indices, long nSrc) {
@@ -129,7 +127,7 @@ public final class CsrGraph implements AutoCloseable {
         requireNodes("nDst", indptr.size() - 1);
     }
 
-    private static void requireNodes(String name, long n) {
+    static void requireNodes(String name, long n) {
         if (n < 0 || n > 1L << 31) {
             throw new IllegalArgumentException(name + ": " + n + ", must be between 0 and 2^31");
         }
@@ -186,12 +184,11 @@ public final class CsrGraph implements AutoCloseable {
 
     private boolean findAscending() {
         try (Use _ = use()) {
-            long ptr = indptrAddress();
-            long idx = indicesAddress();
+            Adjacency all = Adjacency.of(this);
             for (long i = 0; i < nDst(); i++) {
-                long end = Raw.ALL.get(Raw.I64, ptr + 8 * (i + 1));
-                for (long e = Raw.ALL.get(Raw.I64, ptr + 8 * i) + 1; e < end; e++) {
-                    if (Raw.ALL.get(Raw.I32, idx + 4 * e) <= Raw.ALL.get(Raw.I32, idx + 4 * (e - 1))) {
+                long end = all.start(i + 1);
+                for (long e = all.start(i) + 1; e < end; e++) {
+                    if (all.source(e) <= all.source(e - 1)) {
                         return false;
                     }
                 }
@@ -217,22 +214,7 @@ public final class CsrGraph implements AutoCloseable {
 
     /** The destination of every edge, int32 {@code [nnz]}, as a new tensor. */
     public Tensor destinations() {
-        Tensor dst = Tensor.zeros(DType.I32, nnz());
-        RowSplit split = rowSplit();
-        try (Use _ = use();
-                Use _ = Use.of(dst)) {
-            long ptr = indptrAddress();
-            long out = dst.address();
-            Team.run(split.pieces(), (double) nnz(), p -> {
-                for (long i = split.firstRow(p); i < split.endRow(p); i++) {
-                    long end = Raw.ALL.get(Raw.I64, ptr + 8 * (i + 1));
-                    for (long e = Raw.ALL.get(Raw.I64, ptr + 8 * i); e < end; e++) {
-                        Raw.ALL.set(Raw.I32, out + 4 * e, (int) i);
-                    }
-                }
-            });
-        }
-        return dst;
+        return rows.owners();
     }
 
     /** The sources of every edge, int32 {@code [nnz]}, as a new tensor. */
@@ -317,7 +299,7 @@ public final class CsrGraph implements AutoCloseable {
     private Transpose makeTranspose() {
         Tensor indptr = Tensor.zeros(DType.I64, nSrc + 1);
         Tensor dst = Tensor.zeros(DType.I32, nnz());
-        Tensor perm = Tensor.zeros(positions(nnz()), nnz());
+        Tensor perm = Tensor.zeros(Positions.type(nnz()), nnz());
         try (Tensor all = destinations()) {
             CountingSort.sort(
                     new CountingSort.Input("indices", indices, nSrc, "destinations", all, nDst()),

@@ -1,6 +1,7 @@
 package dev.heddle.graph;
 
 import dev.heddle.memory.Raw;
+import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
@@ -17,6 +18,7 @@ public final class Segments {
     private final Tensor indptr;
     private final long rows;
     private volatile @Nullable RowSplit rowSplit;
+    private volatile @Nullable Index index;
 
     private Segments(Tensor indptr, long rows) {
         this.indptr = indptr;
@@ -31,7 +33,8 @@ public final class Segments {
      * @throws IndexOutOfBoundsException if a pointer is, with its position and value
      */
     public static Segments of(Tensor indptr) {
-        Segments s = taking(copied(indptr));
+        requirePointers(indptr);
+        Segments s = taking(indptr.copy());
         s.validate();
         return s;
     }
@@ -39,12 +42,6 @@ public final class Segments {
     /** The same from a Java array. */
     public static Segments of(long... indptr) {
         return of(Tensor.of(indptr, indptr.length));
-    }
-
-    /** A copy of pointers of the right type and shape. */
-    static Tensor copied(Tensor indptr) {
-        requirePointers(indptr);
-        return indptr.copy();
     }
 
     static void requirePointers(Tensor indptr) {
@@ -93,15 +90,22 @@ public final class Segments {
         return rows;
     }
 
-    /** The number of rows of segment {@code i}. */
-    public long length(long i) {
-        if (i < 0 || i >= count()) {
+    /** The first row of segment {@code i}; for {@code i = count()} what follows the last row. */
+    public long start(long i) {
+        if (i < 0 || i > count()) {
             throw new IndexOutOfBoundsException("segment " + i + " of " + count());
         }
         try (Use _ = use()) {
-            long p = indptr.address() + 8 * i;
-            return Raw.ALL.get(Raw.I64, p + 8) - Raw.ALL.get(Raw.I64, p);
+            return Raw.ALL.get(Raw.I64, indptr.address() + 8 * i);
         }
+    }
+
+    /** The number of rows of segment {@code i}. */
+    public long length(long i) {
+        if (i == count()) {
+            throw new IndexOutOfBoundsException("segment " + i + " of " + count());
+        }
+        return start(i + 1) - start(i);
     }
 
     /** A copy of the pointers, int64 {@code [S + 1]}. */
@@ -121,6 +125,40 @@ public final class Segments {
     /** Where the int64 pointers are. Reading them is fine while {@link #use} is open; writing breaks every promise. */
     public long indptrAddress() {
         return indptr.address();
+    }
+
+    /** The segment of every row, int32 {@code [rows]}, as a new tensor. */
+    public Tensor owners() {
+        Tensor owners = Tensor.zeros(DType.I32, rows);
+        RowSplit split = rowSplit();
+        try (Use _ = Use.of(indptr, owners)) {
+            long ptr = indptr.address();
+            long out = owners.address();
+            Team.run(split.pieces(), (double) rows, p -> {
+                long end = split.endRow(p);
+                for (long i = split.firstRow(p); i < end; i++) {
+                    long last = Raw.ALL.get(Raw.I64, ptr + 8 * (i + 1));
+                    for (long r = Raw.ALL.get(Raw.I64, ptr + 8 * i); r < last; r++) {
+                        Raw.ALL.set(Raw.I32, out + 4 * r, (int) i);
+                    }
+                }
+            });
+        }
+        return owners;
+    }
+
+    /** The segment of every row as an index; made once and kept. */
+    public Index index() {
+        Index i = index;
+        if (i == null) {
+            synchronized (this) {
+                i = index;
+                if (i == null) {
+                    index = i = Index.of(this);
+                }
+            }
+        }
+        return i;
     }
 
     /** The pieces of work that the segments fall into; made once and kept. */

@@ -75,13 +75,12 @@ public final class WarmUp {
 
     private static void serve() {
         Block block = new Block(SCRATCH, true);
-        long scratch = block.segment().address();
         while (true) {
             Pending p = next();
             long start = System.nanoTime();
             Backend twin = p.kernel.backend().withLanes(1);
-            double vector = slice(p.kernel, p.kernel.backend(), scratch);
-            p.twinBest = Math.min(p.twinBest, slice(p.kernel, twin, scratch));
+            double vector = slice(p.kernel, p.kernel.backend(), block);
+            p.twinBest = Math.min(p.twinBest, slice(p.kernel, twin, block));
             p.good = vector < COMPILED_NANOS && vector * TIMES_FASTER < p.twinBest ? p.good + 1 : 0;
             p.spent += System.nanoTime() - start;
             boolean hot = p.good >= 2;
@@ -108,7 +107,9 @@ public final class WarmUp {
         }
     }
 
-    private static double slice(Dispatch.Warming<?> kernel, Backend on, long scratch) {
+    private static double slice(Dispatch.Warming<?> kernel, Backend on, Block block) {
+        block.segment().fill((byte) 0); // what another probe left there may be taken for an index
+        long scratch = block.segment().address();
         long start = System.nanoTime();
         long elements = 0;
         long nanos;

@@ -138,13 +138,13 @@ class CsrGraphTest {
             return new Edges(r.ints(n, 0, nSrc).toArray(), r.ints(n, 0, nDst).toArray());
         }
 
-        CsrGraph.FromCoo sorted(long nSrc, long nDst) {
+        CsrGraph.Derived sorted(long nSrc, long nDst) {
             return CsrGraph.fromCoo(Tensor.of(src), Tensor.of(dst), nSrc, nDst);
         }
     }
 
     /** Sorting with the library's stable sort gives the same. */
-    private static void assertSorted(Edges e, CsrGraph.FromCoo made, int nDst) {
+    private static void assertSorted(Edges e, CsrGraph.Derived made, int nDst) {
         int[] perm = IntStream.range(0, e.src.length)
                 .boxed()
                 .sorted(Comparator.comparingInt(i -> e.dst[i]))
@@ -165,7 +165,7 @@ class CsrGraphTest {
         Edges turned = new Edges(g.destinations().toIntArray(), g.indices());
         assertArrayEquals(
                 turned.sorted(g.nDst(), g.nSrc()).perm().toIntArray(), t.perm().toIntArray());
-        assertSorted(turned, new CsrGraph.FromCoo(t.graph(), t.perm()), (int) g.nSrc());
+        assertSorted(turned, new CsrGraph.Derived(t.graph(), t.perm()), (int) g.nSrc());
     }
 
     @Property(tries = 200)
@@ -175,7 +175,7 @@ class CsrGraphTest {
             @ForAll @IntRange(min = 1, max = 3000) int nDst,
             @ForAll long seed) {
         Edges e = Edges.random(edges, nSrc, nDst, seed);
-        CsrGraph.FromCoo made = e.sorted(nSrc, nDst);
+        CsrGraph.Derived made = e.sorted(nSrc, nDst);
         assertSorted(e, made, nDst);
         assertTransposed(made.graph());
     }
@@ -185,11 +185,11 @@ class CsrGraphTest {
     @CsvSource({"300000, 50", "300000, 1024", "300000, 1025", "600000, 200000"})
     void sortsManyEdges(int edges, int nodes) {
         Edges e = Edges.random(edges, nodes, nodes, edges);
-        CsrGraph.FromCoo made = e.sorted(nodes, nodes);
+        CsrGraph.Derived made = e.sorted(nodes, nodes);
         assertSorted(e, made, nodes);
         for (int threads : new int[] {1, 3, 7}) {
             Team.with(threads, () -> {
-                CsrGraph.FromCoo same = e.sorted(nodes, nodes);
+                CsrGraph.Derived same = e.sorted(nodes, nodes);
                 assertArrayEquals(made.perm().toIntArray(), same.perm().toIntArray());
                 assertArrayEquals(made.graph().indices(), same.graph().indices());
                 assertArrayEquals(made.graph().indptr(), same.graph().indptr());
