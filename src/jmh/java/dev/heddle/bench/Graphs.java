@@ -35,7 +35,7 @@ public final class Graphs {
         for (int e = 0; e < edges; e++) {
             for (int b = 0; b < scale; b++) {
                 double p = r.nextDouble();
-                src[e] = src[e] << 1 | (p >= 0.57 && p < 0.76 || p >= 0.95 ? 1 : 0);
+                src[e] = src[e] << 1 | ((p >= 0.57 && p < 0.76) || p >= 0.95 ? 1 : 0);
                 dst[e] = dst[e] << 1 | (p >= 0.76 ? 1 : 0);
             }
         }

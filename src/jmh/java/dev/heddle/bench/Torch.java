@@ -53,9 +53,11 @@ public final class Torch {
         for (Object a : arguments) {
             stack.push_back(value(a));
         }
-        IValue result = function.apply(stack);
-        Reference.reachabilityFence(unit);
-        return result;
+        try {
+            return function.apply(stack);
+        } finally {
+            Reference.reachabilityFence(unit);
+        }
     }
 
     private static IValue value(Object a) {
