@@ -7,7 +7,6 @@ import java.lang.classfile.CodeModel;
 import java.lang.classfile.Label;
 import java.lang.classfile.MethodModel;
 import java.lang.classfile.TypeKind;
-import java.lang.classfile.attribute.SourceFileAttribute;
 import java.lang.classfile.constantpool.PoolEntry;
 import java.lang.classfile.constantpool.Utf8Entry;
 import java.lang.classfile.instruction.BranchInstruction;
@@ -46,10 +45,7 @@ final class Body {
         }
         this.code = model.elementList();
         this.maxLocals = method.findAttribute(Attributes.code()).orElseThrow().maxLocals();
-        this.file = owner.findAttribute(Attributes.sourceFile())
-                .map(SourceFileAttribute::sourceFile)
-                .map(Object::toString)
-                .orElse("unknown source");
+        this.file = Classes.file(owner);
         this.wide = mentions(owner, Lane.LONG) || mentions(owner, Lane.DOUBLE);
         for (int i = 0; i < code.size(); i++) {
             if (code.get(i) instanceof LabelTarget t) {

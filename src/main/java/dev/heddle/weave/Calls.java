@@ -132,8 +132,7 @@ final class Calls {
         return type;
     }
 
-    // ----------------------------------------------------------------------------------------------------------
-    // lambdas
+    // ---- lambdas
 
     void invokeDynamic(Frame f, State state, InvokeDynamicInstruction x) {
         String factory = x.bootstrapMethod().owner().displayName();
@@ -208,8 +207,7 @@ final class Calls {
         return TypeKind.from(type).asLoadable();
     }
 
-    // ---------------------------------------------------------------------------------------------------------
-    // inlining
+    // ---- inlining
 
     /** Walks a helper in place: its arguments, on the stack, become locals above the caller's. */
     private @Nullable State inline(Frame caller, State state, MethodModel m, Fact.@Nullable Lambda lambda) {

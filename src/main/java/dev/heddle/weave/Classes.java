@@ -7,8 +7,10 @@ import java.lang.classfile.AttributedElement;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.ClassModel;
+import java.lang.classfile.CodeElement;
 import java.lang.classfile.FieldModel;
 import java.lang.classfile.MethodModel;
+import java.lang.classfile.instruction.LineNumber;
 import java.lang.constant.ClassDesc;
 import java.lang.reflect.AccessFlag;
 import java.util.HashMap;
@@ -88,7 +90,7 @@ final class Classes {
         });
     }
 
-    private static String id(MethodModel m) {
+    static String id(MethodModel m) {
         return m.methodName().stringValue() + m.methodType().stringValue();
     }
 
@@ -114,6 +116,25 @@ final class Classes {
             bodies.put(key, known);
         }
         return known;
+    }
+
+    /** A method with its file and first line. */
+    String position(MethodModel m) {
+        int line = 0;
+        for (CodeElement e : m.code().isPresent() ? m.code().get() : List.<CodeElement>of()) {
+            if (e instanceof LineNumber n && line == 0) {
+                line = n.line();
+            }
+        }
+        ClassModel owner = m.parent().orElseThrow();
+        String name = owner.thisClass().asInternalName().replace('/', '.');
+        return name + "." + m.methodName() + " (" + file(owner) + ":" + line + ")";
+    }
+
+    static String file(ClassModel c) {
+        return c.findAttribute(Attributes.sourceFile())
+                .map(f -> f.sourceFile().stringValue())
+                .orElse("unknown source");
     }
 
     /** The constants of an enum, in order. */

@@ -52,6 +52,9 @@ final class Flattener {
 
     private int inlined;
 
+    /** Labels of the woven code that control reaches. */
+    private final Set<Label> reached = new HashSet<>();
+
     /** Locals that held, at some time, what exists only while weaving. */
     private final Set<Integer> virtualSlots = new HashSet<>();
 
@@ -88,7 +91,10 @@ final class Flattener {
             if (e instanceof LocalVariable v && !incomplete.contains(v.slot())) {
                 Label from = kernel.scope.known(v.startScope());
                 Label to = kernel.scope.known(v.endScope());
-                if (from != null && to != null && written.labels().containsAll(List.of(from, to))) {
+                if (from != null
+                        && reached.contains(from)
+                        && to != null
+                        && written.labels().containsAll(List.of(from, to))) {
                     describe(v, from, to);
                 }
             }
@@ -100,7 +106,7 @@ final class Flattener {
         Lane lane = substitutes.lane(type);
         if (lane != null && !lane.isWide()) {
             tape.describe(v, lane.scalar(), from, to);
-        } else if (naming.canName(type) && !(target.oneLane() && Lane.isVectorApi(type))) {
+        } else if (naming.canName(type) && !(target.oneLane() && Lane.isVectorApi(Naming.element(type)))) {
             tape.describe(v, naming.name(type), from, to);
         }
     }
@@ -148,7 +154,9 @@ final class Flattener {
             after.forgetFrom(helper.base); // nothing points to the helper's locals any more
             top = helper.base;
         }
-        tape.line(line);
+        if (after != null) {
+            tape.line(line);
+        }
         return after;
     }
 
@@ -163,8 +171,12 @@ final class Flattener {
                 switch (f.body.code.get(i)) {
                     case LabelTarget t -> {
                         Scope home = scope.holding(i);
-                        tape.bind(home.label(t.label(), tape));
+                        Label label = home.label(t.label(), tape);
+                        tape.bind(label);
                         state = home.reach(t.label(), state);
+                        if (state != null) {
+                            reached.add(label);
+                        }
                         int end = f.body.loopEnd(i);
                         if (end > i && state != null) {
                             if (unroll(f, scope, i, end, state)) {
@@ -177,7 +189,7 @@ final class Flattener {
                     }
                     case LineNumber n -> {
                         f.line = n.line();
-                        if (isKernelsFile(f.body)) {
+                        if (state != null && isKernelsFile(f.body)) {
                             tape.line(n.line());
                         }
                     }
@@ -185,7 +197,7 @@ final class Flattener {
                     default -> {}
                 }
             } catch (Refusal r) {
-                throw new WeaveException(f.position() + ": " + r.getMessage() + " [" + target.name() + "]");
+                throw r.at(f.position());
             }
         }
         return state;
@@ -198,8 +210,7 @@ final class Flattener {
                 && pkg.equals(own.owner.thisClass().asSymbol().packageName());
     }
 
-    // ------------------------------------------------------------------------------------------------------------
-    // loops
+    // ---- loops
 
     /** Writes a copy of the loop for each iteration, if it is known how many there are; says whether it was. */
     private boolean unroll(Frame f, Scope scope, int head, int end, State entry) {
@@ -276,7 +287,7 @@ final class Flattener {
         }
     }
 
-    // ---------------------------------------------------------------------------------------------------- instructions
+    // ---- instructions
 
     private @Nullable State step(Frame f, Scope scope, Instruction ins, State state) {
         switch (ins) {

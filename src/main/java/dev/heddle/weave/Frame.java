@@ -7,6 +7,9 @@ import org.jspecify.annotations.Nullable;
 final class Frame {
     static final int MAX_DEPTH = 32;
 
+    /** How many steps a position names, so that a recursion does not fill the screen. */
+    private static final int SHOWN = 4;
+
     final @Nullable Frame caller;
     final Body body;
     final int base;
@@ -63,6 +66,14 @@ final class Frame {
     /** The way from the kernel to here, each step with its file and line. */
     String position() {
         String here = isKernel() ? body.id() : body.id().replaceFirst("^.*\\.(?=[^.]*\\.)", "");
-        return (caller == null ? "" : caller.position() + " > ") + here + " (" + body.file + ":" + line + ")";
+        return way() + here + " (" + body.file + ":" + line + ")";
+    }
+
+    private String way() {
+        Frame from = caller;
+        while (from != null && from.depth > SHOWN) {
+            from = from.caller;
+        }
+        return from == null ? "" : from.position() + (from == caller ? " > " : " > ... > ");
     }
 }

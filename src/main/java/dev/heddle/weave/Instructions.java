@@ -66,8 +66,7 @@ final class Instructions {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------- constants,
-    // locals
+    // ---- constants and locals
 
     private void constant(State state, ConstantInstruction c) {
         ConstantDesc value = c.constantValue();
@@ -156,8 +155,7 @@ final class Instructions {
         state.setLocal(slot, new State.Local(known, null));
     }
 
-    // -------------------------------------------------------------------------------------------------------
-    // arithmetic
+    // ---- arithmetic
 
     private void operator(State state, OperatorInstruction o) {
         switch (o.opcode()) {
@@ -227,8 +225,7 @@ final class Instructions {
         state.push(x.opcode() == Opcode.CHECKCAST ? v.pinned() : Value.plain(1));
     }
 
-    // -----------------------------------------------------------------------------------------------------------
-    // arrays
+    // ---- arrays
 
     /** A new array becomes so many locals, zeroed. */
     private void array(State state, TypeKind kind, @Nullable Lane lane) {
@@ -310,8 +307,7 @@ final class Instructions {
         return i;
     }
 
-    // -----------------------------------------------------------------------------------------------------------
-    // fields
+    // ---- fields
 
     private void field(State state, FieldInstruction x) {
         ClassDesc owner = x.owner().asSymbol();

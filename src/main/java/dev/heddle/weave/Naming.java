@@ -53,11 +53,16 @@ final class Naming {
 
     /** Whether woven code may mention a type. */
     boolean canName(ClassDesc type) {
+        return isWoven(element(type)) || !isTemplate(element(type));
+    }
+
+    /** The type itself, or that of the elements of an array, however deep. */
+    static ClassDesc element(ClassDesc type) {
         ClassDesc element = type;
-        while (element.isArray()) {
-            element = element.componentType();
+        for (ClassDesc c = type; c != null; c = c.componentType()) {
+            element = c;
         }
-        return isWoven(element) || !isTemplate(element);
+        return element;
     }
 
     /** Refuses a member that woven code, which is of another package and nest than the template, cannot reach. */

@@ -20,7 +20,8 @@ final class State {
         }
     }
 
-    private static final String ONE_ON_EVERY_PATH = "a local array or lambda must be the same one on every path";
+    private static final String ONE_ON_EVERY_PATH =
+            "a local array, a lambda or an enum of the templates' package must be the same one on every path";
     private static final String VECTOR_ON_EVERY_PATH =
             "a vector variable is null, or of another type, on some path to here; start it with a vector (all(0f))";
 
@@ -54,7 +55,7 @@ final class State {
     Value operand() {
         Value v = pop();
         if (v.isVirtual()) {
-            throw new Refusal("a local array or lambda may only be indexed, called and passed to helpers");
+            throw new Refusal("a local array may only be indexed and passed to helpers, a lambda called and passed");
         }
         if (v.fact() instanceof Fact.CaseOf) {
             throw new Refusal("a switch map used outside a switch");

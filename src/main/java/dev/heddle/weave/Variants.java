@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /** The {@link Const} parameters of a kernel, and the combinations of their values: a flat method is made for each. */
 final class Variants {
@@ -33,7 +34,7 @@ final class Variants {
         }
     }
 
-    /** One combination: the name of its method, and what is known of the kernel's arguments. */
+    /** A combination of values: the name of its method, and what is known of the kernel's arguments. */
     record Variant(String name, Map<Integer, Fact> arguments) {}
 
     private final Body body;
@@ -44,14 +45,15 @@ final class Variants {
         this.parameters = parameters(body, classes, oneLane);
     }
 
-    /** Whether the kernel has such parameters at all. */
-    boolean exist() {
-        return !parameters.isEmpty();
+    /** How many parameters there are. */
+    int depth() {
+        return parameters.size();
     }
 
-    List<Variant> all() {
+    /** The combinations of the values of the first parameters, as many as given. */
+    List<Variant> combinations(int depth) {
         List<Variant> variants = List.of(new Variant(body.method.methodName().stringValue(), Map.of()));
-        for (Parameter p : parameters) {
+        for (Parameter p : parameters.subList(0, depth)) {
             List<Variant> next = new ArrayList<>();
             for (Variant v : variants) {
                 for (Choice c : p.choices) {
@@ -68,8 +70,7 @@ final class Variants {
         return variants;
     }
 
-    // -------------------------------------------------------------------------------------------------------
-    // parameters
+    // ---- parameters
 
     private static List<Parameter> parameters(Body body, Classes classes, boolean oneLane) {
         MethodModel m = body.method;
@@ -143,39 +144,33 @@ final class Variants {
         return choices;
     }
 
-    // ---------------------------------------------------------------------------------------------------------
-    // dispatch
+    // ---- dispatch
 
-    /** Writes the body of the kernel itself: a switch over the parameters that calls the variants. */
-    void dispatch(CodeBuilder out, ClassDesc self, MethodTypeDesc type) {
-        List<Label> bad = parameters.stream().map(_ -> out.newLabel()).toList();
-        choose(out, self, type, 0, body.method.methodName().stringValue(), bad);
-        for (int i = 0; i < parameters.size(); i++) {
-            out.labelBinding(bad.get(i));
-            reject(out, parameters.get(i), self);
-        }
-    }
-
-    private void choose(CodeBuilder out, ClassDesc self, MethodTypeDesc type, int depth, String name, List<Label> bad) {
-        if (depth == parameters.size()) {
-            call(out, self, type, name);
-            return;
-        }
+    /**
+     * Writes the body of a method that switches over one parameter, the values of those before it being known: for the
+     * first, that of the kernel itself. One method for all would be large, and so not be compiled for a long time.
+     */
+    void dispatch(CodeBuilder out, ClassDesc self, MethodTypeDesc type, String name, int depth) {
         Parameter p = parameters.get(depth);
+        Label bad = out.newLabel();
         if (p.isEnum()) {
-            out.aload(p.slot).ifnull(bad.get(depth));
+            out.aload(p.slot).ifnull(bad);
             out.aload(p.slot).invokevirtual(p.type, "ordinal", MethodTypeDesc.of(ConstantDescs.CD_int));
         } else {
             out.iload(p.slot);
         }
-        List<SwitchCase> cases = p.choices.stream()
-                .map(c -> SwitchCase.of(c.key, out.newLabel()))
+        Map<Integer, Label> labels = new TreeMap<>();
+        p.choices.forEach(c -> labels.put(c.key, out.newLabel()));
+        List<SwitchCase> cases = labels.entrySet().stream()
+                .map(e -> SwitchCase.of(e.getKey(), e.getValue()))
                 .toList();
-        out.lookupswitch(bad.get(depth), cases);
-        for (int i = 0; i < cases.size(); i++) {
-            out.labelBinding(cases.get(i).target());
-            choose(out, self, type, depth + 1, name + "$" + p.choices.get(i).label, bad);
+        out.lookupswitch(bad, cases);
+        for (Choice c : p.choices) {
+            out.labelBinding(labels.get(c.key));
+            call(out, self, type, name + "$" + c.label);
         }
+        out.labelBinding(bad);
+        reject(out, p, self);
     }
 
     private void call(CodeBuilder out, ClassDesc self, MethodTypeDesc type, String name) {

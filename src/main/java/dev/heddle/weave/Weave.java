@@ -28,7 +28,7 @@ public final class Weave {
     private final Path output;
     private final String templates;
     private final List<Weaver.Report> reports = new ArrayList<>();
-    private final List<String> errors = new ArrayList<>();
+    private final List<String> problems = new ArrayList<>();
     private int kernels;
 
     /**
@@ -48,32 +48,48 @@ public final class Weave {
         if (args.length < 4) {
             throw new IllegalArgumentException(USAGE);
         }
-        long start = System.nanoTime();
-        Path report = Path.of(args[2]);
-        List<Target> targets = Arrays.stream(args).skip(3).map(Target::named).toList();
         Weave weave = new Weave(Path.of(args[0]), Path.of(args[1]), TEMPLATES);
-        Stamp stamp = weave.stamp(Path.of(args[2] + ".stamp"), targets);
-        if (stamp.isCurrent()) {
-            System.out.println("the woven kernels are up to date (see " + report + ")");
-            return;
-        }
-        stamp.remove();
-        weave.run(targets);
-        weave.print(report);
-        weave.errors.forEach(e -> System.err.println("[ERROR] " + e));
-        System.out.printf(
-                "wove %d kernels for %d targets into %d methods in %d ms, %d of more than %d bytes (see %s)%n",
-                weave.kernels,
-                targets.size(),
-                weave.reports.size(),
-                (System.nanoTime() - start) / 1_000_000,
-                weave.reports.stream().filter(Weaver.Report::isLarge).count(),
-                Weaver.LARGE,
-                report);
-        if (!weave.errors.isEmpty()) {
+        List<Target> targets = Arrays.stream(args).skip(3).map(Target::named).toList();
+        List<String> problems = weave.build(targets, Path.of(args[2]), System.out);
+        problems.forEach(problem -> System.err.println("[ERROR] " + problem));
+        if (!problems.isEmpty()) {
             System.exit(1);
         }
-        stamp.renew();
+    }
+
+    /**
+     * Weaves all templates for each target, unless nothing has changed since that was done. Where a template has problems,
+     * the target's package is left empty.
+     *
+     * @param report the file that tells the size of each flat method
+     * @return what could not be woven, and why
+     */
+    public List<String> build(List<Target> targets, Path report, PrintStream out) throws IOException {
+        long start = System.nanoTime();
+        Stamp stamp = stamp(report.resolveSibling(report.getFileName() + ".stamp"), targets);
+        if (stamp.isCurrent()) {
+            out.println("the woven kernels are up to date (see " + report + ")");
+            return List.of();
+        }
+        stamp.remove();
+        List<String> names = templateNames();
+        for (Target target : targets) {
+            weave(names, target);
+        }
+        print(report);
+        out.printf(
+                "wove %d kernels for %d targets into %d methods in %d ms, %d of more than %d bytes (see %s)%n",
+                kernels,
+                targets.size(),
+                reports.size(),
+                (System.nanoTime() - start) / 1_000_000,
+                reports.stream().filter(Weaver.Report::isLarge).count(),
+                Weaver.LARGE,
+                report);
+        if (problems.isEmpty()) {
+            stamp.renew();
+        }
+        return List.copyOf(problems);
     }
 
     private Stamp stamp(Path file, List<Target> targets) {
@@ -83,40 +99,25 @@ public final class Weave {
         return new Stamp(file, classes, woven, targets + System.getProperty("java.vm.version"));
     }
 
-    /** Weaves all templates for each target; where one fails, the target's package is left empty. */
-    public void run(List<Target> targets) throws IOException {
-        List<String> names = templateNames();
-        for (Target target : targets) {
-            Weaver weaver = new Weaver(this::read, templates, target);
-            Map<Path, byte[]> woven = new TreeMap<>();
-            int failed = errors.size();
-            for (String name : names) {
-                try {
-                    byte[] bytes = weaver.weave(name);
-                    if (bytes != null) {
-                        String simple = name.substring(templates.length());
-                        woven.put(output.resolve(weaver.wovenPackage() + simple + ".class"), bytes);
-                    }
-                } catch (WeaveException e) {
-                    errors.add(String.valueOf(e.getMessage()));
+    private void weave(List<String> names, Target target) throws IOException {
+        Weaver weaver = new Weaver(this::read, templates, target);
+        Map<Path, byte[]> woven = new TreeMap<>();
+        List<String> failures = new ArrayList<>();
+        for (String name : names) {
+            try {
+                byte[] bytes = weaver.weave(name);
+                if (bytes != null) {
+                    String simple = name.substring(templates.length());
+                    woven.put(output.resolve(weaver.wovenPackage() + simple + ".class"), bytes);
                 }
+            } catch (WeaveException e) {
+                failures.addAll(e.problems());
             }
-            if (errors.size() > failed) {
-                woven.clear();
-            }
-            replace(output.resolve(weaver.wovenPackage()), woven);
-            reports.addAll(weaver.reports());
-            kernels += weaver.kernels();
         }
-    }
-
-    /** What could not be woven, and why. */
-    public List<String> errors() {
-        return List.copyOf(errors);
-    }
-
-    public List<Weaver.Report> reports() {
-        return List.copyOf(reports);
+        replace(output.resolve(weaver.wovenPackage()), failures.isEmpty() ? woven : Map.of());
+        problems.addAll(failures);
+        reports.addAll(weaver.reports());
+        kernels += weaver.kernels();
     }
 
     private List<String> templateNames() throws IOException {
@@ -175,7 +176,7 @@ public final class Weave {
                 String note = r.isLarge() ? "  (large: interpreted until C2 has compiled it)" : "";
                 out.printf("%-20s %7d %7d  %s%s%n", r.target(), r.inlined(), r.bytes(), r.method(), note);
             }
-            errors.forEach(e -> out.println("ERROR " + e));
+            problems.forEach(problem -> out.println("ERROR " + problem));
         }
     }
 }

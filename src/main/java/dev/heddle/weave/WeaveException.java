@@ -1,10 +1,20 @@
 package dev.heddle.weave;
 
-/** A kernel that cannot be woven: the message names the kernel, the file and the line, and says why. */
+import java.util.List;
+
+/** What cannot be woven in a class: each problem names the kernel, the file and the line, and says why. */
 public final class WeaveException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    WeaveException(String message) {
-        super(message);
+    private final transient List<String> problems;
+
+    WeaveException(List<String> problems) {
+        super(String.join("\n", problems));
+        this.problems = List.copyOf(problems);
+    }
+
+    /** The problems, one a string. */
+    public List<String> problems() {
+        return problems;
     }
 }

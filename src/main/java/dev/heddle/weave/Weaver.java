@@ -1,27 +1,15 @@
 package dev.heddle.weave;
 
-import java.lang.classfile.Annotation;
 import java.lang.classfile.Attributes;
-import java.lang.classfile.ClassBuilder;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.ClassHierarchyResolver;
 import java.lang.classfile.ClassModel;
-import java.lang.classfile.CodeElement;
-import java.lang.classfile.FieldModel;
 import java.lang.classfile.MethodModel;
-import java.lang.classfile.attribute.CodeAttribute;
-import java.lang.classfile.attribute.RuntimeInvisibleAnnotationsAttribute;
-import java.lang.classfile.constantpool.ClassEntry;
 import java.lang.classfile.constantpool.PoolEntry;
 import java.lang.classfile.constantpool.Utf8Entry;
-import java.lang.classfile.instruction.LineNumber;
 import java.lang.constant.ClassDesc;
-import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -91,137 +79,36 @@ public final class Weaver {
         if (template == null || !Classes.hasKernels(template)) {
             return null;
         }
-        Map<String, Integer> inlined = new HashMap<>();
+        Emitter emitter = new Emitter(template, classes, naming, target);
         byte[] woven;
         try {
-            ClassDesc self = naming.name(template.thisClass().asSymbol());
-            woven = file.build(self, out -> build(out, template, self, inlined));
+            woven = file.build(emitter.self(), emitter::emit);
         } catch (Refusal | IllegalArgumentException e) {
-            throw new WeaveException(name.replace('/', '.') + ": " + e.getMessage() + " [" + target.name() + "]");
+            throw problem(name, String.valueOf(e.getMessage()));
+        }
+        if (!emitter.problems().isEmpty()) {
+            throw new WeaveException(emitter.problems());
         }
         List<VerifyError> errors = file.verify(woven);
         if (!errors.isEmpty()) {
-            throw new WeaveException(
-                    name.replace('/', '.') + " does not verify: " + errors + " [" + target.name() + "]");
+            throw problem(name, "does not verify: " + errors);
         }
         ClassModel result = ClassFile.of().parse(woven);
-        checkNothingLeft(result);
-        report(result, inlined);
+        checkNothingLeft(name, result);
+        report(emitter, result);
+        kernels += emitter.kernels();
         return woven;
     }
 
-    private void build(ClassBuilder out, ClassModel template, ClassDesc self, Map<String, Integer> inlined) {
-        out.withVersion(template.majorVersion(), template.minorVersion());
-        out.withFlags(template.flags().flagsMask());
-        template.superclass().ifPresent(s -> out.withSuperclass(naming.name(s.asSymbol())));
-        out.withInterfaceSymbols(template.interfaces().stream()
-                .map(i -> naming.name(i.asSymbol()))
-                .toList());
-        template.findAttribute(Attributes.sourceFile()).ifPresent(out::with);
-        for (FieldModel f : template.fields()) {
-            out.withField(f.fieldName().stringValue(), naming.name(f.fieldTypeSymbol()), field -> {
-                field.withFlags(f.flags().flagsMask());
-                f.findAttribute(Attributes.constantValue()).ifPresent(field::with);
-            });
-        }
-        Copier copier = new Copier(template, classes, naming, target);
-        Set<MethodModel> copied = copier.methods();
-        for (MethodModel m : template.methods()) {
-            try {
-                if (Classes.isKernel(m)) {
-                    kernel(out, m, self, inlined);
-                } else if (copied.contains(m) && copier.callsHelper(m)) {
-                    MethodTypeDesc type = naming.name(m.methodTypeSymbol());
-                    out.withMethodBody(
-                            m.methodName().stringValue(),
-                            type,
-                            m.flags().flagsMask(),
-                            code -> flattener(code, classes.body(m)).run(Map.of()));
-                } else if (copied.contains(m)) {
-                    copy(out, m, copier);
-                }
-            } catch (Refusal r) {
-                throw new WeaveException(position(template, m) + ": " + r.getMessage() + " [" + target.name() + "]");
-            }
-        }
-    }
-
-    private static String position(ClassModel template, MethodModel m) {
-        int line = 0;
-        for (CodeElement e : m.code().isPresent() ? m.code().get() : List.<CodeElement>of()) {
-            if (e instanceof LineNumber n) {
-                line = n.line();
-                break;
-            }
-        }
-        String source = template.findAttribute(Attributes.sourceFile())
-                .map(s -> s.sourceFile().stringValue())
-                .orElse("unknown source");
-        String name = template.thisClass().asInternalName().replace('/', '.');
-        return name + "." + m.methodName() + " (" + source + ":" + line + ")";
-    }
-
-    private void copy(ClassBuilder out, MethodModel m, Copier copier) {
-        MethodTypeDesc type = naming.name(m.methodTypeSymbol());
-        out.withMethod(
-                m.methodName().stringValue(),
-                type,
-                m.flags().flagsMask(),
-                method -> m.code().ifPresent(code -> method.transformCode(code, copier::copy)));
-    }
-
-    private void kernel(ClassBuilder out, MethodModel m, ClassDesc self, Map<String, Integer> inlined) {
-        kernels++;
-        Body body = classes.body(m);
-        checkSignature(m);
-        Variants variants = new Variants(body, classes, target.lanes() == 1);
-        MethodTypeDesc type = naming.name(m.methodTypeSymbol());
-        String name = m.methodName().stringValue();
-        if (variants.exist()) {
-            int modifiers =
-                    ClassFile.ACC_PRIVATE | ClassFile.ACC_SYNTHETIC | (body.isStatic() ? ClassFile.ACC_STATIC : 0);
-            for (Variants.Variant v : variants.all()) {
-                out.withMethodBody(
-                        v.name(),
-                        type,
-                        modifiers,
-                        code -> inlined.put(
-                                v.name() + type.descriptorString(),
-                                flattener(code, body).run(v.arguments())));
-            }
-        }
-        out.withMethod(name, type, m.flags().flagsMask(), method -> {
-            method.with(RuntimeInvisibleAnnotationsAttribute.of(
-                    Annotation.of(Kernel.class.describeConstable().orElseThrow())));
-            method.withCode(code -> {
-                if (variants.exist()) {
-                    variants.dispatch(code, self, type);
-                } else {
-                    inlined.put(
-                            name + type.descriptorString(),
-                            flattener(code, body).run(Map.of()));
-                }
-            });
-        });
-    }
-
-    private static void checkSignature(MethodModel m) {
-        MethodTypeDesc type = m.methodTypeSymbol();
-        if (Lane.isVectorApi(type.returnType()) || type.parameterList().stream().anyMatch(Lane::isVectorApi)) {
-            throw new Refusal("a kernel can neither take nor return vectors");
-        }
-    }
-
-    private Flattener flattener(java.lang.classfile.CodeBuilder code, Body body) {
-        return new Flattener(code, body, classes, naming, target);
+    private WeaveException problem(String place, String what) {
+        return new WeaveException(List.of(place.replace('/', '.') + ": " + what + " [" + target.name() + "]"));
     }
 
     /** A last look: a woven class must not lead back to the templates, nor a scalar one to the incubator module. */
-    private void checkNothingLeft(ClassModel woven) {
+    private void checkNothingLeft(String name, ClassModel woven) {
         for (PoolEntry e : woven.constantPool()) {
             if (e instanceof Utf8Entry u && isForbidden(u.stringValue())) {
-                throw new WeaveException(
-                        woven.thisClass().asInternalName().replace('/', '.') + " still mentions " + u.stringValue());
+                throw problem(name, "the woven class still mentions " + u.stringValue());
             }
         }
     }
@@ -230,24 +117,19 @@ public final class Weaver {
         return s.contains(naming.templates() + "/") || (target.oneLane() && s.contains("jdk/incubator/vector"));
     }
 
-    private void report(ClassModel woven, Map<String, Integer> inlined) {
-        String owner = simpleName(woven.thisClass());
+    private void report(Emitter emitter, ClassModel woven) {
+        String owner = woven.thisClass().asInternalName();
         for (MethodModel m : woven.methods()) {
-            String name = m.methodName().stringValue();
-            Integer calls = inlined.get(name + m.methodType());
-            if (calls != null || Classes.isKernel(m)) {
-                CodeAttribute code = m.findAttribute(Attributes.code()).orElseThrow();
-                Report r = new Report(target.name(), owner + "." + name, calls == null ? 0 : calls, code.codeLength());
-                if (r.bytes >= HUGE) {
-                    throw new WeaveException(woven.thisClass().asInternalName().replace('/', '.') + "." + name + " is "
-                            + r.bytes + " bytes: HotSpot compiles no method of " + HUGE + " or more");
+            Emitter.Flat flat = emitter.flat(m);
+            if (flat != null) {
+                int bytes = m.findAttribute(Attributes.code()).orElseThrow().codeLength();
+                if (bytes >= HUGE) {
+                    String what = m.methodName() + " is " + bytes + " bytes: HotSpot compiles no method of " + HUGE;
+                    throw problem(flat.kernel(), what + " or more; do less in one kernel");
                 }
-                reports.add(r);
+                String method = owner.substring(owner.lastIndexOf('/') + 1) + "." + m.methodName();
+                reports.add(new Report(target.name(), method, flat.inlined(), bytes));
             }
         }
-    }
-
-    private static String simpleName(ClassEntry c) {
-        return c.asInternalName().substring(c.asInternalName().lastIndexOf('/') + 1);
     }
 }
