@@ -19,6 +19,19 @@ public final class Tuning {
     /** The packed part of B: a share of L3 that leaves room for the others who use it. */
     public static final long MATMUL_PACKED_BYTES = 8 << 20;
 
-    /** Up to so many rows of A, B is read where it lies if its rows are contiguous: packing costs more than it saves. */
-    public static final int MATMUL_UNPACKED_ROWS = 24;
+    /** Up to so many rows of A, and while B is so small that L2 has it, packing B costs more than it saves. */
+    public static final int MATMUL_IN_PLACE_ROWS = 24;
+
+    public static final long MATMUL_IN_PLACE_BYTES = 1 << 20;
+
+    /**
+     * A product with at most so many columns and at least so many rows is computed as the transpose of a product with few rows:
+     * a tile of 64 columns would be mostly padding, and A, which is read once, may as well be packed.
+     */
+    public static final int MATMUL_SWAP_COLUMNS = 12;
+
+    public static final int MATMUL_SWAP_ROWS = 32;
+
+    /** Into so many pieces, if they are large enough, work is cut for the threads: enough for eight threads to end together. */
+    public static final int MATMUL_UNITS = 32;
 }

@@ -123,6 +123,22 @@ public enum Activation {
         }
     }
 
+    /** In place, on rows of contiguous memory. */
+    void rows(long address, long stride, long rows, long columns) {
+        if (columns == 0) {
+            return;
+        }
+        Dispatch.Chosen<PointwiseKernels> wide = KERNELS.choose(ordinal(), columns);
+        long most = columns - columns % wide.lanes();
+        for (long r = 0; r < rows; r++, address += stride) {
+            wide.kernels().forward(kernel, address, address, most);
+            if (most < columns) {
+                long rest = address + 4 * most;
+                KERNELS.choose(ordinal(), 1).kernels().forward(kernel, rest, rest, columns - most);
+            }
+        }
+    }
+
     private static long probe(PointwiseKernels k, int lanes, int variant, long scratch) {
         long n = 1024;
         dev.heddle.kernel.Activation f = dev.heddle.kernel.Activation.values()[variant % COUNT];

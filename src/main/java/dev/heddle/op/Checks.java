@@ -70,28 +70,53 @@ final class Checks {
      * and the rows at one distance.
      */
     static long rowBytes(String name, Tensor t) {
+        contiguousRow(name, t);
+        int uneven = uneven(t, 1);
+        if (uneven >= 0) {
+            throw gaps(name, t, "axis " + uneven);
+        }
+        return itemBytes(t, 1);
+    }
+
+    /** The elements of the last axis must lie side by side. */
+    static void contiguousRow(String name, Tensor t) {
         if (t.rank() == 0) {
             throw new IllegalArgumentException(name + ": a tensor without axes has no rows");
         }
-        if (t.size() == 0) {
-            return t.dim(-1) * t.dtype().bytes();
-        }
-        if (t.dim(-1) != 1 && t.stride(-1) != 1) {
+        if (t.size() > 0 && t.dim(-1) != 1 && t.stride(-1) != 1) {
             throw gaps(name, t, "the last axis");
         }
-        long step = 0;
+    }
+
+    /**
+     * The axis along which the items, made of the last {@code inner} axes, do not go on at the distance that they have along
+     * the axes after it; -1 if all lie at one distance.
+     */
+    static int uneven(Tensor t, int inner) {
         long next = 0;
-        for (int i = t.rank() - 2; i >= 0; i--) {
+        for (int i = t.rank() - 1 - inner; i >= 0 && t.size() > 0; i--) {
             if (t.dim(i) != 1) {
-                if (step == 0) {
-                    step = t.stride(i);
-                } else if (t.stride(i) != next) {
-                    throw gaps(name, t, "axis " + i);
+                if (next != 0 && t.stride(i) != next) {
+                    return i;
                 }
                 next = t.stride(i) * t.dim(i);
             }
         }
-        return (step == 0 ? t.dim(-1) : step) * t.dtype().bytes();
+        return -1;
+    }
+
+    /** Bytes from one such item to the next. */
+    static long itemBytes(Tensor t, int inner) {
+        for (int i = t.rank() - 1 - inner; i >= 0 && t.size() > 0; i--) {
+            if (t.dim(i) != 1) {
+                return t.stride(i) * t.dtype().bytes();
+            }
+        }
+        long elements = 1;
+        for (int i = t.rank() - inner; i < t.rank(); i++) {
+            elements *= t.dim(i);
+        }
+        return elements * t.dtype().bytes();
     }
 
     /** No gaps within a row, all axes but the first making up the row; rows may lie apart. */
@@ -105,7 +130,7 @@ final class Checks {
         }
     }
 
-    private static IllegalArgumentException gaps(String name, Tensor t, String axis) {
+    static IllegalArgumentException gaps(String name, Tensor t, String axis) {
         return new IllegalArgumentException(name + ": a view of shape " + t.shape() + " with gaps along " + axis
                 + "; pass " + name + ".contiguous()");
     }

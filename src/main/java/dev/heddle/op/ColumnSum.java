@@ -15,7 +15,12 @@ final class ColumnSum {
         one.setFloat(1, 0);
         try (Use _ = Use.of(one)) {
             Matrix ones = new Matrix(one.address(), 0, 0);
-            Gemm.run(1, n, m, ones, x, new Matrix(out, 4 * n, 4), accumulate, scratch);
+            new Gemm(1, n, m)
+                    .a(ones)
+                    .b(x)
+                    .c(new Matrix(out, 4 * n, 4))
+                    .accumulate(accumulate)
+                    .run(scratch);
         }
     }
 }

@@ -2,9 +2,15 @@ package dev.heddle.op;
 
 import static dev.heddle.kernel.Tuning.MATMUL_COLUMNS;
 import static dev.heddle.kernel.Tuning.MATMUL_DEPTH;
+import static dev.heddle.kernel.Tuning.MATMUL_IN_PLACE_BYTES;
+import static dev.heddle.kernel.Tuning.MATMUL_IN_PLACE_ROWS;
 import static dev.heddle.kernel.Tuning.MATMUL_PACKED_BYTES;
 import static dev.heddle.kernel.Tuning.MATMUL_ROWS;
-import static dev.heddle.kernel.Tuning.MATMUL_UNPACKED_ROWS;
+import static dev.heddle.kernel.Tuning.MATMUL_SWAP_COLUMNS;
+import static dev.heddle.kernel.Tuning.MATMUL_SWAP_ROWS;
+import static dev.heddle.kernel.Tuning.MATMUL_UNITS;
+import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.F32;
 
 import dev.heddle.kernel.Dispatch;
 import dev.heddle.kernel.Dispatch.Chosen;
@@ -14,11 +20,17 @@ import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
 import dev.heddle.tensor.Workspace;
+import org.jspecify.annotations.Nullable;
 
 /**
- * {@code C = start + A B} on addresses: the loops around the register tiles. B is packed, part by part, into panels as wide
- * as a tile; all threads share them. A is read where it lies. Columns that fill no panel go through a padded one, and
- * through a padded copy of their part of C.
+ * {@code C = f(start + A B)} on addresses: the loops around the register tiles.
+ *
+ * <p>B goes into panels as wide as a tile. With many rows of A it is packed part by part and all threads share it. With few
+ * it is used only once, so whoever computes some columns packs what it needs for them, where it stays in L2; a small B is
+ * read where it lies. A is read where it lies always. A product with few columns is computed as the transpose of
+ * {@code B^T A^T}, so that lanes run over what there is much of.
+ *
+ * <p>Columns that fill no panel, and a C that is transposed, are computed on a stage and copied from there.
  */
 final class Gemm {
     /** A matrix in memory: its first element, and the bytes to the next row and the next column. One of the two is 4. */
@@ -27,104 +39,213 @@ final class Gemm {
             return new Matrix(address, columnStride, rowStride);
         }
 
+        Matrix plus(long bytes) {
+            return bytes == 0 ? this : new Matrix(address + bytes, rowStride, columnStride);
+        }
+
         long at(long row, long column) {
             return address + row * rowStride + column * columnStride;
         }
     }
 
+    /** Where the panels of B come from, if not from a matrix. They are {@link PackedWeight#WIDTH} columns wide. */
+    interface Source {
+        /** Rows of a block of k. */
+        long depth();
+
+        /** The factors of the columns of a panel in a block; 0 if they are all 1. */
+        long scale(long panel, long block);
+
+        /** The rows of a panel from row {@code k} on, if they can be used as they are; else 0. */
+        long address(long panel, long k);
+
+        /** Writes {@code count} rows of a panel, from row {@code k} on. */
+        void write(long panel, long k, long count, long out);
+
+        /** Like {@link MatmulKernels#tile} for a whole panel, without writing it first: better for one use. */
+        void multiply(
+                int rows,
+                long a,
+                long as,
+                long panel,
+                long k,
+                long count,
+                long scale,
+                long from,
+                long fs,
+                long c,
+                long cs);
+    }
+
     private static final int[] HEIGHTS = {6, 4, 2, 1};
-    private static final int PACK = HEIGHTS.length;
-    private static final int COPY = PACK + 1;
-    private static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, COPY + 1, Gemm::probe);
+    private static final int PACK = 4;
+    private static final int TRANSPOSE = PACK + 1;
+    private static final int COPY = TRANSPOSE + 1;
+    private static final int FILL = COPY + 1;
+    private static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, FILL + 1, Gemm::probe);
 
     /** Nanoseconds of one multiply-add and of packing one element, to tell small work from large. */
-    private static final double NANOS = 0.02;
+    private static final double NANOS = 0.015;
 
-    private static final double PACK_NANOS = 0.2;
+    private static final double PACK_NANOS = 0.15;
 
     private final long m;
     private final long n;
     private final long k;
-    private final Matrix a;
-    private final Matrix b;
-    private final Matrix c;
-    private final Start start;
-    private final long bias;
+    private Matrix a = new Matrix(0, 0, 4);
+    private Matrix b = new Matrix(0, 0, 4);
+    private Matrix c = new Matrix(0, 0, 4);
+    private @Nullable Source source;
+    private long batch = 1;
+    private long aBatch;
+    private long bBatch;
+    private long cBatch;
+    private boolean accumulate;
+    private long bias;
+    private boolean biasPerRow;
+    private @Nullable Activation activation;
 
     /** The kernels of each tile height. Where the vector kernel is cold it is the twin, whose tiles are narrower. */
     private final MatmulKernels[] tiles = new MatmulKernels[HEIGHTS.length];
 
-    /** Columns of a panel: those of the tallest tile. */
-    private final long width;
+    private int tallest;
 
-    private final long panels;
+    /** Columns of a panel: those of the tallest tile. */
+    private long width;
+
+    private long panels;
+
+    /** How many panels, the first ones, are full and belong to a C whose rows are contiguous: computed where they lie. */
+    private long whole;
+
+    private long depth;
 
     /** Blocks of k; at least one, if an empty one, so that C is written. */
-    private final long blocks;
+    private long blocks;
 
-    /** How many panels are read from B itself; the others are packed. */
-    private final long direct;
+    /** How many panels are read from B itself. */
+    private long inPlace;
 
-    /** A row of zeros, and a row with the bias of the last panel. */
+    /** Whether so few rows use a panel that a source had better multiply itself. */
+    private boolean direct;
+
     private long zeros;
+    private long ones;
 
-    private long lastBias;
-
-    /** The packed panels, from {@link #firstPacked} on. */
-    private long packed;
-
-    private long firstPacked;
-
-    /** Which panel is padded, and its columns of C; none is where N is a multiple of the width. */
-    private final long edge;
-
-    private Matrix edgeC = new Matrix(0, 0, 4);
-
-    /** What the product is added to. */
-    private enum Start {
-        ZERO,
-        BIAS,
-        C
-    }
-
-    /** {@code C = A B}, or {@code C = C + A B}. */
-    static void run(long m, long n, long k, Matrix a, Matrix b, Matrix c, boolean accumulate, Workspace scratch) {
-        new Gemm(m, n, k, a, b, c, accumulate ? Start.C : Start.ZERO, 0).run(scratch);
-    }
-
-    /** {@code C = A B + bias} with a bias for each column. */
-    static void run(long m, long n, long k, Matrix a, Matrix b, Matrix c, long bias, Workspace scratch) {
-        new Gemm(m, n, k, a, b, c, Start.BIAS, bias).run(scratch);
-    }
-
-    private Gemm(long m, long n, long k, Matrix a, Matrix b, Matrix c, Start start, long bias) {
+    Gemm(long m, long n, long k) {
         this.m = m;
         this.n = n;
         this.k = k;
+    }
+
+    /** M by K. */
+    Gemm a(Matrix a) {
         this.a = a;
+        return this;
+    }
+
+    /** K by N. */
+    Gemm b(Matrix b) {
         this.b = b;
+        return this;
+    }
+
+    /** Panels instead of a matrix. */
+    Gemm b(Source panels) {
+        this.source = panels;
+        return this;
+    }
+
+    /** M by N. */
+    Gemm c(Matrix c) {
         this.c = c;
-        this.start = start;
+        return this;
+    }
+
+    /** Several products: bytes from an operand of one to that of the next. */
+    Gemm batch(long count, long aBytes, long bBytes, long cBytes) {
+        batch = count;
+        aBatch = aBytes;
+        bBatch = bBytes;
+        cBatch = cBytes;
+        return this;
+    }
+
+    /** Adds to what C holds. */
+    Gemm accumulate(boolean accumulate) {
+        this.accumulate = accumulate;
+        return this;
+    }
+
+    /** Adds to a bias for each column; 0 for none. */
+    Gemm bias(long bias) {
         this.bias = bias;
-        Chosen<MatmulKernels> tall = KERNELS.choose(tallest(), lanesFor(n));
-        for (int h = tallest(); h < HEIGHTS.length; h++) {
-            tiles[h] = h == tallest()
+        return this;
+    }
+
+    /** What is done with the sums in the end. */
+    Gemm activation(@Nullable Activation activation) {
+        this.activation = activation;
+        return this;
+    }
+
+    void run(Workspace scratch) {
+        if (m == 0 || n == 0 || batch == 0) {
+            return;
+        }
+        if (source == null && n <= MATMUL_SWAP_COLUMNS && m >= MATMUL_SWAP_ROWS && c.columnStride == 4) {
+            swapped().run(scratch);
+            return;
+        }
+        plan();
+        Tensor constants = scratch.empty(DType.F32, 2, width);
+        try (Use _ = Use.of(constants)) {
+            zeros = constants.address();
+            ones = zeros + 4 * width;
+            fill(0, zeros, 0, 1, width);
+            fill(1, ones, 0, 1, width);
+            if (m <= MATMUL_ROWS || inPlace > 0) {
+                byUnits(scratch);
+            } else {
+                byParts(scratch);
+            }
+        }
+    }
+
+    private Gemm swapped() {
+        Gemm t = new Gemm(n, m, k);
+        t.a = b.transposed();
+        t.b = a.transposed();
+        t.c = c.transposed();
+        t.batch = batch;
+        t.aBatch = bBatch;
+        t.bBatch = aBatch;
+        t.cBatch = cBatch;
+        t.accumulate = accumulate;
+        t.bias = bias;
+        t.biasPerRow = true;
+        t.activation = activation;
+        return t;
+    }
+
+    private void plan() {
+        while (HEIGHTS[tallest] > m) {
+            tallest++;
+        }
+        Chosen<MatmulKernels> tall = KERNELS.choose(tallest, lanesFor(n));
+        for (int h = tallest; h < HEIGHTS.length; h++) {
+            tiles[h] = h == tallest
                     ? tall.kernels()
                     : KERNELS.choose(h, tall.lanes()).kernels();
         }
-        width = tall.kernels().columns();
+        width = source == null ? tall.kernels().columns() : PackedWeight.WIDTH;
         panels = ceil(n, width);
-        blocks = Math.max(1, ceil(k, MATMUL_DEPTH));
-        edge = n / width;
-        direct = b.columnStride == 4 && m <= MATMUL_UNPACKED_ROWS ? edge : 0;
-    }
-
-    private int tallest() {
-        int h = 0;
-        while (HEIGHTS[h] > Math.max(m, 1)) {
-            h++;
-        }
-        return h;
+        whole = c.columnStride == 4 && !biasPerRow ? n / width : 0;
+        depth = source == null ? MATMUL_DEPTH : source.depth();
+        blocks = Math.max(1, ceil(k, depth));
+        boolean near = m <= MATMUL_IN_PLACE_ROWS && n * k <= MATMUL_IN_PLACE_BYTES / 4;
+        inPlace = source == null && b.columnStride == 4 && near ? n / width : 0;
+        direct = source != null && source.address(0, 0) == 0 && m <= PackedWeight.FEW_ROWS;
     }
 
     /** Narrow vectors for few columns: padding a tile of wide ones would cost more than they gain. */
@@ -132,126 +253,262 @@ final class Gemm {
         return n <= 2 ? 1 : Math.max(4, n / 3);
     }
 
-    private void run(Workspace scratch) {
-        if (m == 0 || n == 0) {
-            return;
+    /** Copies {@code rows} rows of {@code columns} elements. */
+    static void copy(long from, long fs, long to, long ts, long rows, long columns) {
+        kernels(COPY).copy(from, fs, to, ts, rows, columns);
+    }
+
+    /** Sets {@code rows} rows of {@code columns} elements to one value. */
+    static void fill(float value, long to, long ts, long rows, long columns) {
+        kernels(FILL).fill(value, to, ts, rows, columns);
+    }
+
+    private static MatmulKernels kernels(int variant) {
+        return KERNELS.choose(variant, Long.MAX_VALUE).kernels();
+    }
+
+    // ------------------------------------------------------------------ few rows
+
+    /** A unit is all rows and some columns; it packs for itself. Some units share their memory, one after the other. */
+    private void byUnits(Workspace scratch) {
+        long step = Math.clamp(panels * batch / MATMUL_UNITS, 1, Math.max(1, MATMUL_COLUMNS / width));
+        long perProduct = ceil(panels, step);
+        long units = batch * perProduct;
+        long slots = Math.min(units, MATMUL_UNITS);
+        long packed = step * width * Math.min(k, depth);
+        long staged = whole == panels ? 0 : m * width * (whole == 0 ? step : 1);
+        Tensor memory = scratch.empty(DType.F32, slots, packed + staged);
+        try (Use _ = Use.of(memory)) {
+            long address = memory.address();
+            double nanos = batch * n * k * (NANOS * m + PACK_NANOS);
+            Team.run(Math.toIntExact(slots), nanos, slot -> {
+                long pack = address + 4L * slot * (packed + staged);
+                for (long u = slot; u < units; u += slots) {
+                    long from = u % perProduct * step;
+                    new Part(u / perProduct, 0, m, from, Math.min(from + step, panels))
+                            .run(pack, true, pack + 4 * packed);
+                }
+            });
         }
+    }
+
+    // ------------------------------------------------------------------ many rows
+
+    /** As many panels at a time as the cache takes are packed, then used by chunks of rows and columns. */
+    private void byParts(Workspace scratch) {
+        boolean ready = source != null && source.address(0, 0) != 0;
         long most = Math.max(1, MATMUL_PACKED_BYTES / (4 * Math.max(k, 1) * width));
-        long part = direct > 0 ? panels : Math.min(most, panels);
-        long rest = n % width;
-        Tensor rows = scratch.zeros(DType.F32, 2, width);
-        Tensor store = scratch.empty(DType.F32, direct > 0 ? panels - direct : part, k, width);
-        Tensor padded = rest > 0 ? scratch.zeros(DType.F32, m, width) : null;
-        try (Use _ = Use.of(rows, store, padded)) {
-            zeros = rows.address();
-            lastBias = zeros + 4 * width;
-            packed = store.address();
-            if (padded != null) {
-                edgeC = new Matrix(padded.address(), 4 * width, 4);
-                pad(rest);
-            }
-            for (long from = 0; from < panels; from += part) {
-                part(from, Math.min(from + part, panels));
-            }
-            if (padded != null) {
-                copy().copy(edgeC.address, edgeC.rowStride, c.at(0, n - rest), c.rowStride, m, rest);
-            }
-        }
-    }
-
-    private void pad(long rest) {
-        if (start == Start.BIAS) {
-            copy().copy(bias + 4 * (n - rest), 0, lastBias, 0, 1, rest);
-        } else if (start == Start.C) {
-            copy().copy(c.at(0, n - rest), c.rowStride, edgeC.address, edgeC.rowStride, m, rest);
-        }
-    }
-
-    private static MatmulKernels copy() {
-        return KERNELS.choose(COPY, Long.MAX_VALUE).kernels();
-    }
-
-    /** The columns of some panels: packs those that must be, then computes by chunks of rows and columns. */
-    private void part(long from, long to) {
-        firstPacked = Math.max(from, direct);
-        pack(firstPacked, to);
-        long rowChunks = ceil(m, MATMUL_ROWS);
-        long step = Math.max(1, MATMUL_COLUMNS / width);
-        long columnChunks = ceil(to - from, step);
-        double nanos = NANOS * m * (to - from) * width * (k + 1);
-        Team.run(Math.toIntExact(rowChunks * columnChunks), nanos, chunk -> {
-            long row = chunk % rowChunks * MATMUL_ROWS;
-            long q = from + chunk / rowChunks * step;
-            chunk(row, Math.min(row + MATMUL_ROWS, m), q, Math.min(q + step, to));
-        });
-    }
-
-    private void pack(long from, long to) {
-        boolean transposed = b.columnStride != 4;
-        MatmulKernels kernels =
-                KERNELS.choose(PACK, transposed ? 1 : Long.MAX_VALUE).kernels();
-        long count = (to - from) * blocks;
-        Team.run(Math.toIntExact(count), PACK_NANOS * count * width * Math.min(k, MATMUL_DEPTH), chunk -> {
-            long q = from + chunk / blocks;
-            long k0 = chunk % blocks * MATMUL_DEPTH;
-            long depth = Math.min(MATMUL_DEPTH, k - k0);
-            long columns = Math.min(width, n - q * width);
-            long out = packed(q, k0);
-            long in = b.at(k0, q * width);
-            if (transposed) {
-                kernels.packTransposed(in, b.columnStride, depth, columns, out, width);
-            } else {
-                kernels.pack(in, b.rowStride, depth, columns, out, width);
-            }
-        });
-    }
-
-    private long packed(long q, long k0) {
-        return packed + 4 * width * ((q - firstPacked) * k + k0);
-    }
-
-    private void chunk(long row, long rowEnd, long from, long to) {
-        for (long p = 0; p < blocks; p++) {
-            for (long q = from; q < to; q++) {
-                long i = row;
-                for (int h = tallest(); h < HEIGHTS.length; h++) {
-                    for (; i + HEIGHTS[h] <= rowEnd; i += HEIGHTS[h]) {
-                        tile(h, i, q, p);
+        long part = ready ? panels : Math.min(most, panels);
+        Tensor memory = scratch.empty(DType.F32, ready ? 0 : part, k, width);
+        Tensor stage = whole == panels ? null : scratch.empty(DType.F32, m, width);
+        try (Use _ = Use.of(memory, stage)) {
+            long packed = ready ? 0 : memory.address();
+            long staged = stage == null ? 0 : stage.address();
+            for (long i = 0; i < batch; i++) {
+                for (long from = 0; from < panels; from += part) {
+                    long to = Math.min(from + part, panels);
+                    if (!ready) {
+                        packAll(i, from, to, packed);
                     }
+                    computeAll(i, from, to, packed, staged);
                 }
             }
         }
     }
 
-    private void tile(int h, long i, long q, long p) {
-        long k0 = p * MATMUL_DEPTH;
-        long depth = Math.min(MATMUL_DEPTH, k - k0);
-        boolean own = q < direct;
-        long bt = own ? b.at(k0, q * width) : packed(q, k0);
-        long bk = own ? b.rowStride : 4 * width;
-        boolean last = q == edge;
-        long ct = last ? edgeC.at(i, 0) : c.at(i, q * width);
-        long cs = last ? edgeC.rowStride : c.rowStride;
-        boolean fresh = p == 0 && start != Start.C;
-        long from = !fresh ? ct : start == Start.ZERO ? zeros : last ? lastBias : bias + 4 * q * width;
-        long fs = fresh ? 0 : cs;
-        long at = a.at(i, k0);
-        MatmulKernels kernels = tiles[h];
-        int columns = kernels.columns();
-        for (long j = 0; j < width; j += columns) {
-            long o = 4 * j;
-            kernels.tile(
-                    HEIGHTS[h],
-                    at,
-                    a.rowStride,
-                    a.columnStride,
-                    bt + o,
-                    bk,
-                    depth,
-                    from + (fresh && start == Start.ZERO ? 0 : o),
-                    fs,
-                    ct + o,
-                    cs);
+    private void packAll(long item, long from, long to, long packed) {
+        long count = (to - from) * blocks;
+        Team.run(Math.toIntExact(count), PACK_NANOS * (to - from) * width * k, chunk -> {
+            long q = from + chunk / blocks;
+            long k0 = chunk % blocks * depth;
+            pack(item, q, q + 1, k0, Math.min(depth, k - k0), packed + 4 * width * ((q - from) * k + k0));
+        });
+    }
+
+    private void computeAll(long item, long from, long to, long packed, long stage) {
+        long rowChunks = ceil(m, MATMUL_ROWS);
+        long rows = ceil(ceil(m, rowChunks), HEIGHTS[0]) * HEIGHTS[0];
+        long step = Math.clamp((to - from) * rowChunks / MATMUL_UNITS, 1, Math.max(1, MATMUL_COLUMNS / width));
+        long columnChunks = ceil(to - from, step);
+        Team.run(Math.toIntExact(rowChunks * columnChunks), NANOS * m * (to - from) * width * k, chunk -> {
+            long row = Math.min(chunk % rowChunks * rows, m);
+            long q = from + chunk / rowChunks * step;
+            new Part(item, row, Math.min(row + rows, m), q, Math.min(q + step, to))
+                    .run(packed + 4 * width * k * (q - from), false, stage + 4 * width * row);
+        });
+    }
+
+    /** Writes some panels of one block, one after the other. */
+    private void pack(long item, long from, long to, long k0, long count, long out) {
+        long panel = 4 * width * count;
+        if (source != null) {
+            for (long q = from; q < to; q++, out += panel) {
+                source.write(q, k0, count, out);
+            }
+            return;
+        }
+        long columns = Math.min(n, to * width) - from * width;
+        long in = b.at(k0, from * width) + item * bBatch;
+        if (b.columnStride == 4) {
+            MatmulKernels kernels = KERNELS.choose(PACK, width).kernels();
+            kernels.pack(in, b.rowStride, count, columns, out, width, panel);
+            return;
+        }
+        for (; columns > 0; columns -= width, in += b.columnStride * width, out += panel) {
+            long some = Math.min(width, columns);
+            kernels(TRANSPOSE).transpose(in, b.columnStride, out, 4 * width, some, count);
+            if (some < width) {
+                fill(0, out + 4 * some, 4 * width, count, width - some);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ one thread's part
+
+    /** Some rows and panels of one product. */
+    private final class Part {
+        private final long item;
+        private final long row;
+        private final long rowEnd;
+        private final long from;
+        private final long to;
+
+        /** The panels before it are computed where they lie, the others on the stage. */
+        private final long staged;
+
+        private final Matrix target;
+
+        Part(long item, long row, long rowEnd, long from, long to) {
+            this.item = item;
+            this.row = row;
+            this.rowEnd = rowEnd;
+            this.from = from;
+            this.to = to;
+            staged = Math.clamp(whole, from, to);
+            target = c.plus(item * cBatch);
+        }
+
+        /**
+         * @param packed the panels, all of k one after the other; or room for one block of them
+         * @param own whether they are packed here
+         */
+        void run(long packed, boolean own, long stage) {
+            Matrix staging = new Matrix(stage, 4 * width * (to - staged), 4);
+            if (staged < to) {
+                prepare(staging);
+            }
+            boolean packing = own && !direct && (source == null || source.address(0, 0) == 0);
+            long firstPacked = own ? Math.max(from, inPlace) : from;
+            for (long p = 0; p < blocks; p++) {
+                long k0 = p * depth;
+                long count = Math.min(depth, k - k0);
+                if (packing && firstPacked < to) {
+                    pack(item, firstPacked, to, k0, count, packed);
+                }
+                for (long q = from; q < to; q++) {
+                    if (own && q < inPlace) {
+                        panel(p, q, b.at(k0, q * width) + item * bBatch, b.rowStride, count, staging);
+                    } else if (source != null && source.address(q, k0) != 0) {
+                        panel(p, q, source.address(q, k0), 4 * width, count, staging);
+                    } else {
+                        long o = own ? (q - firstPacked) * count : (q - from) * k + k0;
+                        panel(p, q, packed + 4 * width * o, 4 * width, count, staging);
+                    }
+                }
+            }
+            if (activation != null) {
+                long columns = (staged - from) * width;
+                activation.rows(target.at(row, from * width), target.rowStride, rowEnd - row, columns);
+                activation.rows(stage, staging.rowStride, rowEnd - row, (to - staged) * width);
+            }
+            if (staged < to) {
+                deliver(staging);
+            }
+        }
+
+        private void panel(long block, long q, long bt, long bk, long count, Matrix staging) {
+            boolean stage = q >= staged;
+            long ct = stage ? staging.at(0, (q - staged) * width) : target.at(row, q * width);
+            long cs = stage ? staging.rowStride : target.rowStride;
+            boolean fresh = block == 0 && !stage && !accumulate;
+            long start = !fresh ? ct : bias == 0 ? zeros : bias + 4 * q * width;
+            long fs = fresh ? 0 : cs;
+            long factors = source == null ? 0 : source.scale(q, block);
+            long scale = factors == 0 ? ones : factors;
+            long at = a.at(row, block * depth) + item * aBatch;
+            long down = 0;
+            for (int h = tallest; h < HEIGHTS.length; h++) {
+                int rows = HEIGHTS[h];
+                MatmulKernels kernels = tiles[h];
+                long columns = kernels.columns();
+                for (; down + rows <= rowEnd - row; down += rows) {
+                    if (direct && source != null) {
+                        source.multiply(
+                                rows,
+                                at + down * a.rowStride,
+                                a.rowStride,
+                                q,
+                                block * depth,
+                                count,
+                                scale,
+                                start + down * fs,
+                                fs,
+                                ct + down * cs,
+                                cs);
+                        continue;
+                    }
+                    for (long o = 0; o < 4 * width; o += 4 * columns) {
+                        kernels.tile(
+                                rows,
+                                at + down * a.rowStride,
+                                a.rowStride,
+                                a.columnStride,
+                                bt + o,
+                                bk,
+                                count,
+                                scale + o,
+                                start + down * fs + o,
+                                fs,
+                                ct + down * cs + o,
+                                cs);
+                    }
+                }
+            }
+        }
+
+        /** The stage as the sums start: bias, old C or 0. */
+        private void prepare(Matrix staging) {
+            long rows = rowEnd - row;
+            long first = staged * width;
+            long columns = Math.min(n, to * width) - first;
+            fill(0, staging.address, staging.rowStride, rows, (to - staged) * width);
+            if (accumulate) {
+                move(target.at(row, first), target, staging.address, staging, rows, columns);
+            } else if (bias != 0 && biasPerRow) {
+                for (long i = 0; i < rows; i++) {
+                    float value = ALL.get(F32, bias + 4 * (row + i));
+                    fill(value, staging.at(i, 0), 0, 1, columns);
+                }
+            } else if (bias != 0) {
+                copy(bias + 4 * first, 0, staging.address, staging.rowStride, rows, columns);
+            }
+        }
+
+        private void deliver(Matrix staging) {
+            long first = staged * width;
+            long columns = Math.min(n, to * width) - first;
+            move(staging.address, staging, target.at(row, first), target, rowEnd - row, columns);
+        }
+
+        /** Copies between the stage and C, which may be transposed. */
+        private void move(long from, Matrix source, long to, Matrix goal, long rows, long columns) {
+            if (source.columnStride == goal.columnStride) {
+                copy(from, source.rowStride, to, goal.rowStride, rows, columns);
+            } else if (goal.columnStride == 4) {
+                kernels(TRANSPOSE).transpose(from, source.columnStride, to, goal.rowStride, columns, rows);
+            } else {
+                kernels(TRANSPOSE).transpose(from, source.rowStride, to, goal.columnStride, rows, columns);
+            }
         }
     }
 
@@ -263,18 +520,21 @@ final class Gemm {
 
     private static long probe(MatmulKernels kernels, int lanes, int variant, long scratch) {
         long width = kernels.columns();
-        long panel = scratch + (64 << 10);
-        if (variant == PACK) {
-            kernels.pack(scratch, 4 * width, PROBE_DEPTH, width, panel, width);
-            return PROBE_DEPTH * width;
+        long to = scratch + (128 << 10);
+        long pitch = 4 * 256;
+        switch (variant) {
+            case PACK -> kernels.pack(scratch, pitch, PROBE_DEPTH, 256, to, width, 4 * width * PROBE_DEPTH);
+            case TRANSPOSE -> kernels.transpose(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
+            case COPY -> kernels.copy(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
+            case FILL -> kernels.fill(1, to, pitch, PROBE_DEPTH, 256);
+            default -> {
+                int rows = HEIGHTS[variant];
+                long c = to + (128 << 10);
+                long pack = 4 * width;
+                kernels.tile(rows, scratch, pitch, 4, to, pack, PROBE_DEPTH, scratch, c, pack, c, pack);
+                return rows * width * PROBE_DEPTH;
+            }
         }
-        if (variant == COPY) {
-            kernels.copy(scratch, 1024, panel, 1024, PROBE_DEPTH, 256);
-            return PROBE_DEPTH * 256;
-        }
-        int rows = HEIGHTS[variant];
-        long c = panel + (64 << 10);
-        kernels.tile(rows, scratch, 4 * PROBE_DEPTH, 4, panel, 4 * width, PROBE_DEPTH, c, 4 * width, c, 4 * width);
-        return rows * width * PROBE_DEPTH;
+        return PROBE_DEPTH * 256;
     }
 }

@@ -4,16 +4,20 @@ import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.loadInts;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.F32;
 import static dev.heddle.memory.Raw.I32;
+import static jdk.incubator.vector.VectorOperators.NE;
 
 import dev.heddle.kernel.MatmulKernels;
 import dev.heddle.weave.Const;
 import dev.heddle.weave.Inline;
 import dev.heddle.weave.Kernel;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 
 /** Register tiles of a matrix product, lanes = columns of C. */
 public final class Matmul implements MatmulKernels {
@@ -41,6 +45,7 @@ public final class Matmul implements MatmulKernels {
             long b,
             long bk,
             long depth,
+            long scale,
             long from,
             long fs,
             long c,
@@ -68,38 +73,79 @@ public final class Matmul implements MatmulKernels {
         }
         for (int i = 0; i < rows; i++) {
             for (int j = 0; j < vectors(); j++) {
-                store(
-                        load(from + i * fs + (long) j * BYTES).add(acc[i * vectors() + j]),
-                        c + i * cs + (long) j * BYTES);
+                long o = (long) j * BYTES;
+                store(acc[i * vectors() + j].fma(load(scale + o), load(from + i * fs + o)), c + i * cs + o);
             }
         }
     }
 
     @Override
     @Kernel
-    public void pack(long b, long bk, long depth, long columns, long out, long panel) {
-        for (long end = b + bk * depth; b != end; b += bk, out += 4 * panel) {
-            copyRow(b, out, columns);
-            zero(out + 4 * columns, panel - columns);
-        }
-    }
-
-    /** By blocks of 16 k, so that a cache line of each column is read once and the part of the panel stays near. */
-    @Override
-    @Kernel
-    public void packTransposed(long b, long bn, long depth, long columns, long out, long panel) {
-        for (long k = 0; k < depth; k += 16) {
-            long rows = Math.min(16, depth - k);
-            long from = b + 4 * k;
-            long to = out + 4 * panel * k;
-            for (long n = 0; n < columns; n++, from += bn, to += 4) {
-                long o = to;
-                for (long p = from, end = from + 4 * rows; p != end; p += 4, o += 4 * panel) {
-                    ALL.set(I32, o, ALL.get(I32, p));
+    public void pack(long b, long bk, long depth, long columns, long out, long width, long panel) {
+        long whole = columns - columns % width;
+        for (long end = b + bk * depth; b != end; b += bk, out += 4 * width) {
+            long to = out;
+            for (long from = b, wholeEnd = b + 4 * whole; from != wholeEnd; to += panel) {
+                for (long groupEnd = from + 4 * width, o = to; from != groupEnd; from += BYTES, o += BYTES) {
+                    store(load(from), o);
                 }
             }
-            for (long i = 0; i < rows; i++, to += 4 * panel) {
-                zero(to, panel - columns);
+            if (whole != columns) {
+                copyRow(b + 4 * whole, to, columns - whole);
+                fillRow(0f, to + 4 * (columns - whole), width - (columns - whole));
+            }
+        }
+    }
+
+    /** Squares of lanes by lanes elements go through registers; what is left at the edges one by one. */
+    @Override
+    @Kernel
+    public void transpose(long from, long fs, long to, long ts, long columns, long length) {
+        long squares = LANES == 1 ? 0 : length - length % LANES;
+        long whole = LANES == 1 ? 0 : columns - columns % LANES;
+        for (long n = 0; n != whole; n += LANES) {
+            for (long k = 0; k != squares; k += LANES) {
+                square(from + fs * n + 4 * k, fs, to + ts * k + 4 * n, ts);
+            }
+        }
+        single(from, fs, to, ts, whole, squares, length);
+        single(from + fs * whole, fs, to + 4 * whole, ts, columns - whole, 0, length);
+    }
+
+    /**
+     * Transposes a square: in step s the lanes with bit s of row i change places with the lanes without it of row i + s.
+     */
+    @Inline
+    private static void square(long from, long fs, long to, long ts) {
+        IntVector[] rows = new IntVector[LANES];
+        for (int i = 0; i < LANES; i++) {
+            rows[i] = loadInts(from + i * fs);
+        }
+        IntVector lane = V.lane();
+        for (int s = LANES / 2; s >= 1; s /= 2) {
+            IntVector upper = lane.blend(lane.add(LANES - s), lane.and(s).compare(NE, 0));
+            IntVector lower = lane.add(s).blend(lane.add(LANES), lane.and(s).compare(NE, 0));
+            for (int i = 0; i < LANES; i++) {
+                if ((i & s) == 0) {
+                    IntVector a = rows[i];
+                    IntVector b = rows[i + s];
+                    rows[i] = upper.selectFrom(a, b);
+                    rows[i + s] = lower.selectFrom(a, b);
+                }
+            }
+        }
+        for (int i = 0; i < LANES; i++) {
+            store(rows[i], to + i * ts);
+        }
+    }
+
+    /** Elements {@code first} to {@code length - 1} of some columns, one by one. */
+    @Inline
+    private static void single(long from, long fs, long to, long ts, long columns, long first, long length) {
+        for (long n = 0; n != columns; n++, from += fs, to += 4) {
+            long o = to + ts * first;
+            for (long p = from + 4 * first, end = from + 4 * length; p != end; p += 4, o += ts) {
+                ALL.set(I32, o, ALL.get(I32, p));
             }
         }
     }
@@ -107,13 +153,21 @@ public final class Matmul implements MatmulKernels {
     @Override
     @Kernel
     public void copy(long from, long fs, long to, long ts, long rows, long columns) {
-        for (long r = 0; r < rows; r++, from += fs, to += ts) {
+        for (long r = 0; r != rows; r++, from += fs, to += ts) {
             copyRow(from, to, columns);
         }
     }
 
+    @Override
+    @Kernel
+    public void fill(float value, long to, long ts, long rows, long columns) {
+        for (long r = 0; r != rows; r++, to += ts) {
+            fillRow(value, to, columns);
+        }
+    }
+
     @Inline
-    static void copyRow(long from, long to, long columns) {
+    private static void copyRow(long from, long to, long columns) {
         long whole = from + 4 * (columns - columns % LANES);
         long end = from + 4 * columns;
         for (; from != whole; from += BYTES, to += BYTES) {
@@ -125,9 +179,14 @@ public final class Matmul implements MatmulKernels {
     }
 
     @Inline
-    static void zero(long to, long count) {
-        for (long end = to + 4 * count; to != end; to += 4) {
-            ALL.set(I32, to, 0);
+    private static void fillRow(float value, long to, long columns) {
+        long whole = to + 4 * (columns - columns % LANES);
+        long end = to + 4 * columns;
+        for (; to != whole; to += BYTES) {
+            store(all(value), to);
+        }
+        for (; to != end; to += 4) {
+            ALL.set(F32, to, value);
         }
     }
 }

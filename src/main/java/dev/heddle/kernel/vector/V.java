@@ -1,5 +1,6 @@
 package dev.heddle.kernel.vector;
 
+import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.Lanes.LE;
 import static dev.heddle.kernel.vector.Lanes.S;
 import static dev.heddle.kernel.vector.Lanes.SI;
@@ -41,6 +42,11 @@ final class V {
 
     static IntVector all(int x) {
         return IntVector.broadcast(SI, x);
+    }
+
+    /** The number of each lane. */
+    static IntVector lane() {
+        return LANES == 1 ? all(0) : all(0).addIndex(1);
     }
 
     static FloatVector splat(long a) {
