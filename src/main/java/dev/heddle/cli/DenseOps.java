@@ -4,8 +4,10 @@ import dev.heddle.cli.GoldenOp.Outputs;
 import dev.heddle.cli.Operators.Operator;
 import dev.heddle.op.Activation;
 import dev.heddle.op.CrossEntropy;
+import dev.heddle.op.GroupNorm;
 import dev.heddle.op.LayerNorm;
 import dev.heddle.op.Matmul;
+import dev.heddle.op.RmsNorm;
 import dev.heddle.op.Softmax;
 import dev.heddle.tensor.Tensor;
 import java.util.ArrayList;
@@ -23,7 +25,9 @@ final class DenseOps {
                 new Operator("matmul", "dense", true, false, DenseOps::matmul),
                 new Operator("softmax", "dense", true, false, DenseOps::softmax),
                 new Operator("cross_entropy", "dense", true, false, DenseOps::crossEntropy),
-                new Operator("layer_norm", "dense", true, false, DenseOps::layerNorm)));
+                new Operator("layer_norm", "dense", true, false, DenseOps::layerNorm),
+                new Operator("rms_norm", "dense", true, false, DenseOps::rmsNorm),
+                new Operator("group_norm", "dense", true, false, DenseOps::groupNorm)));
         for (Activation f : Activation.values()) {
             all.add(new Operator(
                     f.name().toLowerCase(Locale.ROOT), "pointwise", true, false, (c, out) -> pointwise(f, c, out)));
@@ -59,6 +63,50 @@ final class DenseOps {
         out.put("y", op.forward(x, weight, bias));
         if (c.has("grad_y")) {
             LayerNorm.Gradients g = op.backward(
+                    x, weight, c.in("grad_y"), c.wants("grad_x"), c.wants("grad_weight"), c.wants("grad_bias"));
+            out.put("grad_x", g.x()).put("grad_weight", g.weight()).put("grad_bias", g.bias());
+        }
+    }
+
+    private static void rmsNorm(GoldenCase c, Outputs out) {
+        RmsNorm op = RmsNorm.builder()
+                .eps(c.floatParam("eps", 1e-6))
+                .groupSize(c.intParam("group_size", 0))
+                .normBeforeGate(c.flag("norm_before_gate", true))
+                .build();
+        Tensor x = c.in("x");
+        Tensor weight = c.optional("weight");
+        Tensor bias = c.optional("bias");
+        Tensor z = c.optional("z");
+        out.put("y", op.forward(x, weight, bias, z));
+        if (c.has("grad_y")) {
+            RmsNorm.Gradients g = op.backward(
+                    x,
+                    weight,
+                    bias,
+                    z,
+                    c.in("grad_y"),
+                    c.wants("grad_x"),
+                    c.wants("grad_weight"),
+                    c.wants("grad_bias"),
+                    c.wants("grad_z"));
+            out.put("grad_x", g.x())
+                    .put("grad_weight", g.weight())
+                    .put("grad_bias", g.bias())
+                    .put("grad_z", g.z());
+        }
+    }
+
+    private static void groupNorm(GoldenCase c, Outputs out) {
+        GroupNorm op = GroupNorm.builder()
+                .eps(c.floatParam("eps", 64e-5))
+                .groups(c.intParam("groups", 1))
+                .build();
+        Tensor x = c.in("x");
+        Tensor weight = c.optional("weight");
+        out.put("y", op.forward(x, weight, c.optional("bias")));
+        if (c.has("grad_y")) {
+            GroupNorm.Gradients g = op.backward(
                     x, weight, c.in("grad_y"), c.wants("grad_x"), c.wants("grad_weight"), c.wants("grad_bias"));
             out.put("grad_x", g.x()).put("grad_weight", g.weight()).put("grad_bias", g.bias());
         }
