@@ -6,11 +6,13 @@ import dev.heddle.graph.CsrGraph;
 import dev.heddle.graph.Index;
 import dev.heddle.graph.NodeOrder;
 import dev.heddle.graph.Segments;
+import dev.heddle.op.EdgeSoftmax;
 import dev.heddle.op.Gather;
 import dev.heddle.op.GcnNorm;
 import dev.heddle.op.Message;
 import dev.heddle.op.Reduce;
 import dev.heddle.op.ScatterReduce;
+import dev.heddle.op.Sddmm;
 import dev.heddle.op.SegmentReduce;
 import dev.heddle.op.Spmm;
 import dev.heddle.tensor.Tensor;
@@ -27,6 +29,8 @@ final class GraphOps {
             new Operator("csr_from_coo", "graph", false, false, GraphOps::csrFromCoo),
             new Operator("csr_transpose", "graph", false, false, GraphOps::csrTranspose),
             new Operator("degree_order", "graph", false, false, GraphOps::degreeOrder),
+            new Operator("sddmm", "graph", true, false, GraphOps::sddmm),
+            new Operator("edge_softmax", "graph", true, false, GraphOps::edgeSoftmax),
             new Operator("gcn_norm", "graph", true, false, GraphOps::gcnNorm),
             new Operator("gather", "graph", true, false, GraphOps::gather),
             new Operator("segment_reduce", "graph", true, false, GraphOps::segmentReduce),
@@ -104,6 +108,28 @@ final class GraphOps {
         if (c.has("grad_y")) {
             Spmm.Gradients g = op.backward(graph, x, w, c.in("grad_y"), r.arg(), c.wants("grad_x"), c.wants("grad_w"));
             out.put("grad_x", g.x()).put("grad_w", g.w());
+        }
+    }
+
+    private static void sddmm(GoldenCase c, Outputs out) {
+        Tensor x = c.in("x");
+        Tensor y = c.in("y");
+        CsrGraph graph = c.graph(x.dim(0));
+        Sddmm op = Sddmm.of(Sddmm.Op.valueOf(c.param("op").toUpperCase(Locale.ROOT)));
+        out.put("z", op.forward(graph, x, y));
+        if (c.has("grad_z")) {
+            Sddmm.Gradients g = op.backward(graph, x, y, c.in("grad_z"), c.wants("grad_x"), c.wants("grad_y"));
+            out.put("grad_x", g.x()).put("grad_y", g.y());
+        }
+    }
+
+    private static void edgeSoftmax(GoldenCase c, Outputs out) {
+        CsrGraph graph =
+                c.graph(1L + Arrays.stream(c.in("indices").toIntArray()).max().orElse(-1));
+        Tensor alpha = EdgeSoftmax.forward(graph, c.in("scores"));
+        out.put("alpha", alpha);
+        if (c.has("grad_alpha")) {
+            out.put("grad_scores", EdgeSoftmax.backward(graph, alpha, c.in("grad_alpha")));
         }
     }
 
