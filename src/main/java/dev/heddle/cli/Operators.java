@@ -23,7 +23,8 @@ final class Operators {
     private static final Map<String, Operator> ALL = new TreeMap<>();
 
     static {
-        List.of(GraphOps.OPERATORS, DenseOps.OPERATORS).forEach(family -> family.forEach(op -> ALL.put(op.name(), op)));
+        List.of(AttentionOps.OPERATORS, DenseOps.OPERATORS, GraphOps.OPERATORS)
+                .forEach(family -> family.forEach(op -> ALL.put(op.name(), op)));
     }
 
     static Collection<Operator> all() {

@@ -119,6 +119,13 @@ final class Checks {
         return elements * t.dtype().bytes();
     }
 
+    /** No gaps along the last axis; everything else may lie anywhere. */
+    static void contiguousRows(String name, Tensor t) {
+        if (t.size() > 0 && t.dim(-1) != 1 && t.stride(-1) != 1) {
+            throw gaps(name, t, "the last axis");
+        }
+    }
+
     /** No gaps within a row, all axes but the first making up the row; rows may lie apart. */
     static void wholeRows(String name, Tensor t) {
         long next = 1;
