@@ -55,6 +55,9 @@ final class Tape {
     /** A moment to come back to. */
     record Mark(int length, int kills, int line) {}
 
+    /** Far beyond what could be compiled, and not so far that the weaver would notice. */
+    private static final int MAX_LENGTH = 200_000;
+
     private final CodeBuilder out;
     private final List<Node> nodes = new ArrayList<>();
     private final List<Node> killed = new ArrayList<>();
@@ -69,6 +72,9 @@ final class Tape {
     }
 
     Node add(Item item) {
+        if (nodes.size() == MAX_LENGTH) {
+            throw new Refusal("unrolling its loops makes a method of more than " + MAX_LENGTH + " instructions");
+        }
         Node node = new Node(item);
         nodes.add(node);
         return node;
@@ -137,6 +143,10 @@ final class Tape {
         }
         Tidy tidy = new Tidy(items, scopes);
         items = tidy.run();
+        if (items.size() > 2 * Weaver.HUGE) {
+            throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of " + Weaver.HUGE
+                    + " bytes or more; do less in one kernel");
+        }
         Set<Label> bound = new HashSet<>();
         for (Item item : items) {
             write(item, bound);

@@ -25,15 +25,18 @@ import java.util.Set;
 
 /**
  * Removes assignments whose value nobody reads, such as those of the counters of unrolled loops, values that are stored
- * only to be loaded at once, such as the arguments of small helpers, and jumps to where control goes anyway. The JIT would do the same; but small methods
- * start faster, and the largest would not be compiled at all.
+ * only to be loaded at once, such as the arguments of small helpers, and jumps to where control goes anyway. The JIT would
+ * do the same; but small methods start faster, and the largest would not be compiled at all.
  */
 final class Tidy {
     private static final BitSet NONE = new BitSet();
 
     private final Set<Label> scopes;
-    private final Map<Label, BitSet> liveAt = new HashMap<>();
     private final Set<Integer> droppedSlots = new HashSet<>();
+
+    /** The labels that are jumped to, and the locals that are live there. */
+    private final Map<Label, BitSet> liveAt = new HashMap<>();
+
     private List<Item> items;
     private boolean changed;
 
@@ -48,7 +51,7 @@ final class Tidy {
             changed = false;
             items = withoutIdleItems();
             solve();
-            items = sweep();
+            items = withoutDetours(withoutDeadStores());
         } while (changed);
         return items;
     }
@@ -58,26 +61,29 @@ final class Tidy {
         return droppedSlots;
     }
 
+    // ---- jumps
+
     /** Removes jumps to what follows them and labels that nobody jumps to. */
     private List<Item> withoutIdleItems() {
-        List<Item> jumping = new ArrayList<>();
-        Set<Label> wanted = new HashSet<>(scopes);
+        List<Item> jumping = new ArrayList<>(items.size());
+        liveAt.clear();
         for (int i = 0; i < items.size(); i++) {
             if (!isJumpToNext(i)) {
                 jumping.add(items.get(i));
-                wanted.addAll(targets(items.get(i)));
+                targets(items.get(i)).forEach(label -> liveAt.put(label, new BitSet()));
             }
         }
-        return jumping.stream()
-                .filter(item -> !(item instanceof Item.Bind(Label label)) || wanted.contains(label))
-                .toList();
+        jumping.removeIf(item ->
+                item instanceof Item.Bind(Label label) && !liveAt.containsKey(label) && !scopes.contains(label));
+        return jumping;
     }
 
     private boolean isJumpToNext(int position) {
         if (!(items.get(position) instanceof Item.Other(BranchInstruction b)) || b.opcode() != Opcode.GOTO) {
             return false;
         }
-        for (Item item : items.subList(position + 1, items.size())) {
+        for (int i = position + 1; i < items.size(); i++) {
+            Item item = items.get(i);
             if (item instanceof Item.Bind(Label label) && label == b.target()) {
                 return true;
             }
@@ -103,30 +109,31 @@ final class Tidy {
         return all;
     }
 
+    // ---- liveness
+
     /** Finds the locals that are live at each label that is jumped to: backwards, until no loop adds any. */
     private void solve() {
-        liveAt.clear();
-        items.forEach(item -> targets(item).forEach(label -> liveAt.put(label, new BitSet())));
         boolean stale = true;
         while (stale) {
             stale = false;
-            Set<Label> seen = new HashSet<>();
+            Set<Label> passed = new HashSet<>();
             BitSet live = new BitSet();
-            for (Item item : items.reversed()) {
-                goBefore(item, live);
-                seen.addAll(targets(item));
+            for (int i = items.size() - 1; i >= 0; i--) {
+                Item item = items.get(i);
+                goBefore(item, live, passed);
                 if (item instanceof Item.Bind(Label label) && liveAt.containsKey(label)) {
                     BitSet known = at(label);
-                    BitSet before = (BitSet) known.clone();
+                    boolean looped = passed.contains(label);
+                    int before = looped ? known.cardinality() : 0;
                     known.or(live);
-                    stale |= seen.contains(label) && !known.equals(before);
+                    stale |= looped && known.cardinality() > before;
                 }
             }
         }
     }
 
-    /** Turns the locals that are live after an item into those that are before it. */
-    private void goBefore(Item item, BitSet live) {
+    /** Turns the locals that are live after an item into those that are before it; notes what it jumps to. */
+    private void goBefore(Item item, BitSet live, Set<Label> jumps) {
         if (!(item instanceof Item.Other(var element))) {
             return;
         }
@@ -137,13 +144,18 @@ final class Tidy {
                 if (Fold.operands(b.opcode()) == 0) {
                     live.clear();
                 }
+                live.or(at(b.target()));
+                jumps.add(b.target());
             }
-            case TableSwitchInstruction _, LookupSwitchInstruction _, ReturnInstruction _, ThrowInstruction _ ->
+            case TableSwitchInstruction _, LookupSwitchInstruction _ -> {
                 live.clear();
+                for (Label target : targets(item)) {
+                    live.or(at(target));
+                    jumps.add(target);
+                }
+            }
+            case ReturnInstruction _, ThrowInstruction _ -> live.clear();
             default -> {}
-        }
-        for (Label target : targets(item)) {
-            live.or(at(target));
         }
     }
 
@@ -151,54 +163,53 @@ final class Tidy {
         return liveAt.getOrDefault(label, NONE);
     }
 
-    private List<Item> sweep() {
-        List<Item> kept = new ArrayList<>();
-        BitSet removed = new BitSet();
+    // ---- stores
+
+    /** What is left, last one first, and which of it are loads after which nobody reads their local. */
+    private record Swept(List<Item> items, BitSet lastLoads) {}
+
+    /** Removes assignments of locals that are not read afterwards, backwards, so that what feeds them goes, too. */
+    private Swept withoutDeadStores() {
+        List<Item> kept = new ArrayList<>(items.size());
+        BitSet last = new BitSet();
         BitSet live = new BitSet();
+        Set<Label> jumps = new HashSet<>();
+        int removed = -1; // the position of an item that was removed together with one after it
         for (int i = items.size() - 1; i >= 0; i--) {
-            if (removed.get(i)) {
-                continue;
-            }
             Item item = items.get(i);
-            int previous = previous(i);
-            if (isDeadIncrement(item, live)) {
+            if (i == removed || isDeadIncrement(item, live)) {
                 changed = true;
             } else if (item instanceof Item.Other(StoreInstruction s) && !live.get(s.slot())) {
-                droppedSlots.add(s.slot());
                 changed = true;
-                if (isPure(previous, s.typeKind().slotSize())) {
-                    removed.set(previous);
-                } else {
+                droppedSlots.add(s.slot());
+                removed = maker(i, s.typeKind().slotSize());
+                if (removed < 0) {
                     kept.add(pop(s.typeKind()));
                 }
-            } else if (item instanceof Item.Other(LoadInstruction l)
-                    && !live.get(l.slot())
-                    && isStore(previous, l.slot())) {
-                droppedSlots.add(l.slot());
-                changed = true;
-                removed.set(previous);
-            } else if (item instanceof Item.Other(StackInstruction s) && isPop(s, previous)) {
-                changed = true;
-                removed.set(previous);
+            } else if (item instanceof Item.Other(StackInstruction s) && maker(i, popped(s)) >= 0) {
+                removed = maker(i, popped(s));
             } else {
+                if (item instanceof Item.Other(LoadInstruction l) && !live.get(l.slot())) {
+                    last.set(kept.size());
+                }
                 kept.add(item);
-                goBefore(item, live);
+                goBefore(item, live, jumps);
             }
         }
-        return kept.reversed();
+        return new Swept(kept, last);
     }
 
     private static boolean isDeadIncrement(Item item, BitSet live) {
         return item instanceof Item.Other(IncrementInstruction x) && !live.get(x.slot());
     }
 
-    /** The position of the instruction that always runs directly before that at a position, or -1. */
-    private int previous(int position) {
+    /** The position of an instruction whose only effect is to push the value that the one at a position takes, or -1. */
+    private int maker(int position, int size) {
         int i = position - 1;
         while (i >= 0 && isNothing(items.get(i))) {
             i--;
         }
-        return i;
+        return i >= 0 && size > 0 && pushed(items.get(i)) == size ? i : -1;
     }
 
     private boolean isNothing(Item item) {
@@ -206,31 +217,53 @@ final class Tidy {
                 || (item instanceof Item.Bind(Label label) && !liveAt.containsKey(label));
     }
 
-    private boolean isStore(int position, int slot) {
-        return position >= 0 && items.get(position) instanceof Item.Other(StoreInstruction s) && s.slot() == slot;
-    }
-
-    /** Whether all that an instruction does is to push a value of this size. */
-    private boolean isPure(int position, int size) {
-        if (position < 0) {
-            return false;
-        }
-        return switch (items.get(position)) {
-            case Item.Push(var constant) -> (constant instanceof Long || constant instanceof Double ? 2 : 1) == size;
-            case Item.Other(LoadInstruction l) -> l.typeKind().slotSize() == size;
-            default -> false;
+    /** The slots that an instruction pushes, if that is all that it does, else 0. */
+    private static int pushed(Item item) {
+        return switch (item) {
+            case Item.Push(var constant) -> constant instanceof Long || constant instanceof Double ? 2 : 1;
+            case Item.Other(LoadInstruction l) -> l.typeKind().slotSize();
+            default -> 0;
         };
     }
 
-    private boolean isPop(StackInstruction s, int previous) {
+    /** The slots that an instruction pops, if that is all that it does, else 0. */
+    private static int popped(StackInstruction s) {
         return switch (s.opcode()) {
-            case POP -> isPure(previous, 1);
-            case POP2 -> isPure(previous, 2);
-            default -> false;
+            case POP -> 1;
+            case POP2 -> 2;
+            default -> 0;
         };
     }
 
     private static Item pop(TypeKind kind) {
         return new Item.Other(StackInstruction.of(kind.slotSize() == 2 ? Opcode.POP2 : Opcode.POP));
+    }
+
+    /** Removes each pair of a store and the last load of it directly behind; the items are given last one first. */
+    private List<Item> withoutDetours(Swept swept) {
+        List<Item> kept = new ArrayList<>(swept.items.size());
+        for (int i = swept.items.size() - 1; i >= 0; i--) {
+            Item item = swept.items.get(i);
+            int store = swept.lastLoads.get(i) ? lastInstruction(kept) : -1;
+            if (store >= 0
+                    && item instanceof Item.Other(LoadInstruction l)
+                    && kept.get(store) instanceof Item.Other(StoreInstruction s)
+                    && s.slot() == l.slot()) {
+                changed = true;
+                droppedSlots.add(l.slot());
+                kept.remove(store);
+            } else {
+                kept.add(item);
+            }
+        }
+        return kept;
+    }
+
+    private int lastInstruction(List<Item> list) {
+        int i = list.size() - 1;
+        while (i >= 0 && isNothing(list.get(i))) {
+            i--;
+        }
+        return i;
     }
 }

@@ -73,8 +73,8 @@ public final class Weave {
         }
         stamp.remove();
         List<String> names = templateNames();
-        for (Target target : targets) {
-            weave(names, target);
+        for (Outcome outcome : targets.parallelStream().map(t -> weave(names, t)).toList()) {
+            take(outcome);
         }
         print(report);
         out.printf(
@@ -99,25 +99,32 @@ public final class Weave {
         return new Stamp(file, classes, woven, targets + System.getProperty("java.vm.version"));
     }
 
-    private void weave(List<String> names, Target target) throws IOException {
+    /** The classes woven for a target, by file, and what could not be. */
+    private record Outcome(Weaver weaver, Map<Path, byte[]> woven, List<String> problems) {}
+
+    private Outcome weave(List<String> names, Target target) {
         Weaver weaver = new Weaver(this::read, templates, target);
-        Map<Path, byte[]> woven = new TreeMap<>();
-        List<String> failures = new ArrayList<>();
+        Outcome outcome = new Outcome(weaver, new TreeMap<>(), new ArrayList<>());
         for (String name : names) {
             try {
                 byte[] bytes = weaver.weave(name);
                 if (bytes != null) {
                     String simple = name.substring(templates.length());
-                    woven.put(output.resolve(weaver.wovenPackage() + simple + ".class"), bytes);
+                    outcome.woven.put(output.resolve(weaver.wovenPackage() + simple + ".class"), bytes);
                 }
             } catch (WeaveException e) {
-                failures.addAll(e.problems());
+                outcome.problems.addAll(e.problems());
             }
         }
-        replace(output.resolve(weaver.wovenPackage()), failures.isEmpty() ? woven : Map.of());
-        problems.addAll(failures);
-        reports.addAll(weaver.reports());
-        kernels += weaver.kernels();
+        return outcome;
+    }
+
+    private void take(Outcome outcome) throws IOException {
+        Map<Path, byte[]> woven = outcome.problems.isEmpty() ? outcome.woven : Map.of();
+        replace(output.resolve(outcome.weaver.wovenPackage()), woven);
+        problems.addAll(outcome.problems);
+        reports.addAll(outcome.weaver.reports());
+        kernels += outcome.weaver.kernels();
     }
 
     private List<String> templateNames() throws IOException {

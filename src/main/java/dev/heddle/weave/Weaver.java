@@ -124,8 +124,8 @@ public final class Weaver {
             if (flat != null) {
                 int bytes = m.findAttribute(Attributes.code()).orElseThrow().codeLength();
                 if (bytes >= HUGE) {
-                    String what = m.methodName() + " is " + bytes + " bytes: HotSpot compiles no method of " + HUGE;
-                    throw problem(flat.kernel(), what + " or more; do less in one kernel");
+                    String what = m.methodName() + " has " + bytes + " bytes: HotSpot compiles no method of " + HUGE;
+                    throw problem(flat.kernel(), what + " bytes or more; do less in one kernel");
                 }
                 String method = owner.substring(owner.lastIndexOf('/') + 1) + "." + m.methodName();
                 reports.add(new Report(target.name(), method, flat.inlined(), bytes));

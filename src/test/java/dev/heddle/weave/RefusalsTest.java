@@ -266,7 +266,30 @@ class RefusalsTest {
                                 for (int j = 0; j < 64; j++)
                                     x = x * i + j;
                             return x;
-                        }""", "K.k (K.java:3)", "HotSpot compiles no method of 8000 or more"));
+                        }""", "K.k (K.java:3)", "HotSpot compiles no method of 8000 bytes or more"),
+                refused(
+                        "a somewhat too large method",
+                        """
+                        @Kernel static double k(double x) {
+                            for (int i = 0; i < 64; i++)
+                                for (int j = 0; j < 20; j++)
+                                    x = x * i + j;
+                            return x;
+                        }""",
+                        "K.k (K.java:3)",
+                        "HotSpot compiles no method of 8000 bytes or more"),
+                refused(
+                        "an enormous method",
+                        """
+                        @Kernel static double k(double x) {
+                            for (int i = 0; i < 64; i++)
+                                for (int j = 0; j < 64; j++)
+                                    for (int l = 0; l < 64; l++)
+                                        x = x * i + j;
+                            return x;
+                        }""",
+                        "K.k (K.java:6)",
+                        "unrolling its loops makes a method of more than"));
     }
 
     private static Arguments refused(String what, String members, String... fragments) {
