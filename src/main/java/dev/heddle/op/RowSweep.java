@@ -77,8 +77,8 @@ final class RowSweep {
     }
 
     /**
-     * One pass over the edges: a tile of {@code tile} vectors of one head, starting {@code from} bytes into it; the last vector
-     * starts {@code last} bytes further, overlapping the one before where the columns do not fill it.
+     * One pass over the edges: a tile of {@code tile} vectors of one head, starting {@code from} bytes into it; the last of several
+     * vectors starts {@code last} bytes further, overlapping the one before where the columns do not fill it.
      */
     record Pass<K>(K kernels, long head, int tile, long from, long last) {}
 
@@ -126,7 +126,8 @@ final class RowSweep {
             long last = done == vectors ? columns - lanes - from : (long) (tile - 1) * lanes;
             Dispatch.Chosen<K> chosen = kernels.choose(variant.of(tile), lanes);
             if (chosen.lanes() == lanes) {
-                passes.add(new Pass<>(chosen.kernels(), head, tile, 4 * (start + from), 4 * last));
+                long first = start + from + (tile == 1 ? last : 0);
+                passes.add(new Pass<>(chosen.kernels(), head, tile, 4 * first, tile == 1 ? 0 : 4 * last));
             } else {
                 tile(kernels, passes, head, start + from, last + lanes, 1, max, variant);
             }

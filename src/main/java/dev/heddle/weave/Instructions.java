@@ -141,7 +141,7 @@ final class Instructions {
         if (v.isVirtual()) {
             flattener.noteVirtual(slot);
         } else {
-            tape.store(lane == null ? kind : lane.kind.asLoadable(), slot);
+            tape.store(lane == null ? kind : lane.kind.asLoadable(), slot, v.makers());
         }
         state.setLocal(key, new State.Local(v.fact(), lane));
     }

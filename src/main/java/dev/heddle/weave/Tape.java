@@ -15,6 +15,7 @@ import java.lang.constant.ConstantDesc;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -45,10 +46,12 @@ final class Tape {
     /** One item's place on the tape. */
     static final class Node {
         final Item item;
+        private final List<Node> makers;
         private boolean dead;
 
-        private Node(Item item) {
+        private Node(Item item, List<Node> makers) {
             this.item = item;
+            this.makers = makers;
         }
     }
 
@@ -72,10 +75,14 @@ final class Tape {
     }
 
     Node add(Item item) {
+        return add(item, List.of());
+    }
+
+    private Node add(Item item, List<Node> makers) {
         if (nodes.size() == MAX_LENGTH) {
             throw new Refusal("unrolling its loops makes a method of more than " + MAX_LENGTH + " instructions");
         }
-        Node node = new Node(item);
+        Node node = new Node(item, makers);
         nodes.add(node);
         return node;
     }
@@ -93,7 +100,12 @@ final class Tape {
     }
 
     Node store(TypeKind kind, int slot) {
-        return add(StoreInstruction.of(kind, slot));
+        return store(kind, slot, null);
+    }
+
+    /** Stores a value that can be removed, if nobody reads it, together with those that made it. */
+    Node store(TypeKind kind, int slot, @Nullable List<Node> makers) {
+        return add(new Item.Other(StoreInstruction.of(kind, slot)), makers == null ? List.of() : makers);
     }
 
     Node jump(Opcode opcode, Label target) {
@@ -136,16 +148,20 @@ final class Tape {
     /** Writes the tape out, tidied but for the labels given, and returns what was written. */
     Written flush(Set<Label> scopes) {
         List<Item> items = new ArrayList<>();
+        IdentityHashMap<Item, List<Item>> makers = new IdentityHashMap<>();
         for (Node n : nodes) {
             if (!n.dead) {
                 items.add(n.item);
+                if (!n.makers.isEmpty()) {
+                    makers.put(n.item, n.makers.stream().map(m -> m.item).toList());
+                }
             }
         }
-        Tidy tidy = new Tidy(items, scopes);
+        Tidy tidy = new Tidy(items, makers, scopes);
         items = tidy.run();
         if (items.size() > 2 * Weaver.HUGE) {
-            throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of " + Weaver.HUGE
-                    + " bytes or more; do less in one kernel");
+            throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of "
+                    + Weaver.HUGE + " bytes or more; do less in one kernel");
         }
         Set<Label> bound = new HashSet<>();
         for (Item item : items) {

@@ -17,8 +17,10 @@ import java.lang.classfile.instruction.TableSwitchInstruction;
 import java.lang.classfile.instruction.ThrowInstruction;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -31,6 +33,7 @@ import java.util.Set;
 final class Tidy {
     private static final BitSet NONE = new BitSet();
 
+    private final IdentityHashMap<Item, List<Item>> makers;
     private final Set<Label> scopes;
     private final Set<Integer> droppedSlots = new HashSet<>();
 
@@ -40,9 +43,13 @@ final class Tidy {
     private List<Item> items;
     private boolean changed;
 
-    /** @param scopes labels to keep, whether or not anybody jumps to them */
-    Tidy(List<Item> items, Set<Label> scopes) {
+    /**
+     * @param makers for a store, what made its value and can go together with it
+     * @param scopes labels to keep, whether or not anybody jumps to them
+     */
+    Tidy(List<Item> items, IdentityHashMap<Item, List<Item>> makers, Set<Label> scopes) {
         this.items = items;
+        this.makers = makers;
         this.scopes = scopes;
     }
 
@@ -175,16 +182,24 @@ final class Tidy {
         BitSet live = new BitSet();
         Set<Label> jumps = new HashSet<>();
         int removed = -1; // the position of an item that was removed together with one after it
+        Set<Item> present = identitySet();
+        present.addAll(items);
+        Set<Item> doomed = identitySet();
         for (int i = items.size() - 1; i >= 0; i--) {
             Item item = items.get(i);
-            if (i == removed || isDeadIncrement(item, live)) {
+            if (i == removed || doomed.contains(item) || isDeadIncrement(item, live)) {
                 changed = true;
             } else if (item instanceof Item.Other(StoreInstruction s) && !live.get(s.slot())) {
                 changed = true;
                 droppedSlots.add(s.slot());
-                removed = maker(i, s.typeKind().slotSize());
-                if (removed < 0) {
-                    kept.add(pop(s.typeKind()));
+                List<Item> made = makers.getOrDefault(item, List.of());
+                if (!made.isEmpty() && present.containsAll(made)) {
+                    doomed.addAll(made);
+                } else {
+                    removed = maker(i, s.typeKind().slotSize());
+                    if (removed < 0) {
+                        kept.add(pop(s.typeKind()));
+                    }
                 }
             } else if (item instanceof Item.Other(StackInstruction s) && maker(i, popped(s)) >= 0) {
                 removed = maker(i, popped(s));
@@ -197,6 +212,10 @@ final class Tidy {
             }
         }
         return new Swept(kept, last);
+    }
+
+    private static Set<Item> identitySet() {
+        return Collections.newSetFromMap(new IdentityHashMap<>());
     }
 
     private static boolean isDeadIncrement(Item item, BitSet live) {

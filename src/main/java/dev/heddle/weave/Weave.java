@@ -73,7 +73,8 @@ public final class Weave {
         }
         stamp.remove();
         List<String> names = templateNames();
-        for (Outcome outcome : targets.parallelStream().map(t -> weave(names, t)).toList()) {
+        for (Outcome outcome :
+                targets.parallelStream().map(t -> weave(names, t)).toList()) {
             take(outcome);
         }
         print(report);

@@ -288,7 +288,7 @@ class RefusalsTest {
                                         x = x * i + j;
                             return x;
                         }""",
-                        "K.k (K.java:6)",
+                        "K.k (K.java:5)",
                         "unrolling its loops makes a method of more than"));
     }
 

@@ -89,18 +89,20 @@ public final class Spmm implements SpmmKernels {
         FloatVector[] acc = new FloatVector[tile];
         FloatVector[] sum = new FloatVector[isExtremum(reduce) ? tile : 0];
         long yr = y + ys * row;
-        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
-            long first = i64(p);
-            long count = i64(p + 8) - first;
-            long e = indices + 4 * first;
-            long we = w + ws * first;
+        long p = indptr + 8 * row;
+        long e = indices + 4 * i64(p);
+        long we = w + ws * i64(p);
+        for (long pEnd = indptr + 8 * rowEnd; p != pEnd; yr += ys) {
+            p += 8;
+            long end = indices + 4 * i64(p);
+            long count = (end - e) >> 2;
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(start(reduce, count));
             }
             for (int t = 0; t < sum.length; t++) {
                 sum[t] = all(0f);
             }
-            for (long end = e + 4 * count; e != end; e += 4, we += ws) {
+            for (; e != end; e += 4, we += ws) {
                 long xr = x + xs * i32(e);
                 FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
@@ -228,17 +230,19 @@ public final class Spmm implements SpmmKernels {
         FloatVector[] acc = new FloatVector[tile];
         IntVector[] pos = new IntVector[tile];
         long yr = ys * row;
-        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, yr += ys) {
-            long first = i64(p);
-            long count = i64(p + 8) - first;
-            long e = indices + 4 * first;
-            long we = w + ws * first;
+        long p = indptr + 8 * row;
+        int edge = (int) i64(p);
+        long e = indices + 4 * i64(p);
+        long we = w + ws * i64(p);
+        for (long pEnd = indptr + 8 * rowEnd; p != pEnd; yr += ys) {
+            p += 8;
+            long end = indices + 4 * i64(p);
+            long count = (end - e) >> 2;
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(start(reduce, count));
-                pos[t] = all(count == 0 ? -1 : (int) first);
+                pos[t] = all(count == 0 ? -1 : edge);
             }
-            int edge = (int) first;
-            for (long end = e + 4 * count; e != end; e += 4, we += ws, edge++) {
+            for (; e != end; e += 4, we += ws, edge++) {
                 long xr = x + xs * i32(e);
                 FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
@@ -293,10 +297,10 @@ public final class Spmm implements SpmmKernels {
         }
     }
 
-    /** Where vector {@code t} of a tile starts: side by side, but for the last. */
+    /** Where vector {@code t} of a tile starts: side by side, but for the last of several. */
     @Inline
     static long at(int t, int tile, long last) {
-        return t == tile - 1 ? last : (long) t * BYTES;
+        return t > 0 && t == tile - 1 ? last : (long) t * BYTES;
     }
 
     @Inline

@@ -45,11 +45,12 @@ public final class SpmmGrad implements SpmmGradKernels {
             long rowEnd) {
         FloatVector[] acc = new FloatVector[tile];
         long out = gx + gxs * row;
-        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
-            long first = i64(p);
-            long e = tindices + 4 * first;
-            long end = tindices + 4 * i64(p + 8);
-            long pe = tperm + 4 * first;
+        long p = tptr + 8 * row;
+        long e = tindices + 4 * i64(p);
+        long pe = tperm + 4 * i64(p);
+        for (long pEnd = tptr + 8 * rowEnd; p != pEnd; out += gxs) {
+            p += 8;
+            long end = tindices + 4 * i64(p);
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(0f);
             }
@@ -90,11 +91,12 @@ public final class SpmmGrad implements SpmmGradKernels {
             long rowEnd) {
         FloatVector[] acc = new FloatVector[tile];
         long out = gx + gxs * row;
-        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
-            long first = i64(p);
-            long e = tindices + 4 * first;
-            long end = tindices + 4 * i64(p + 8);
-            long pe = tperm + 4 * first;
+        long p = tptr + 8 * row;
+        long e = tindices + 4 * i64(p);
+        long pe = tperm + 4 * i64(p);
+        for (long pEnd = tptr + 8 * rowEnd; p != pEnd; out += gxs) {
+            p += 8;
+            long end = tindices + 4 * i64(p);
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(0f);
             }
@@ -138,11 +140,12 @@ public final class SpmmGrad implements SpmmGradKernels {
             long rowEnd) {
         FloatVector[] acc = new FloatVector[tile];
         long out = gx + gxs * row;
-        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
-            long first = i64(p);
-            long e = tindices + 4 * first;
-            long end = tindices + 4 * i64(p + 8);
-            long pe = tperm + 4 * first;
+        long p = tptr + 8 * row;
+        long e = tindices + 4 * i64(p);
+        long pe = tperm + 4 * i64(p);
+        for (long pEnd = tptr + 8 * rowEnd; p != pEnd; out += gxs) {
+            p += 8;
+            long end = tindices + 4 * i64(p);
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(0f);
             }
@@ -184,11 +187,12 @@ public final class SpmmGrad implements SpmmGradKernels {
             long rowEnd) {
         FloatVector[] acc = new FloatVector[tile];
         long out = gx + gxs * row;
-        for (long p = tptr + 8 * row, pEnd = tptr + 8 * rowEnd; p != pEnd; p += 8, out += gxs) {
-            long first = i64(p);
-            long e = tindices + 4 * first;
-            long end = tindices + 4 * i64(p + 8);
-            long pe = tperm + 4 * first;
+        long p = tptr + 8 * row;
+        long e = tindices + 4 * i64(p);
+        long pe = tperm + 4 * i64(p);
+        for (long pEnd = tptr + 8 * rowEnd; p != pEnd; out += gxs) {
+            p += 8;
+            long end = tindices + 4 * i64(p);
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(0f);
             }
