@@ -9,11 +9,11 @@ import org.jspecify.annotations.Nullable;
  * The bounds are copied, so nobody can move them while kernels run.
  */
 final class Sequences {
-    private final long batch;
+    private final int batch;
     private final long length;
     private final int @Nullable [] bounds;
 
-    private Sequences(long batch, long length, int @Nullable [] bounds) {
+    private Sequences(int batch, long length, int @Nullable [] bounds) {
         this.batch = batch;
         this.length = length;
         this.bounds = bounds;
@@ -25,7 +25,10 @@ final class Sequences {
      */
     static Sequences of(long batch, long length, @Nullable Tensor cuSeqlens) {
         if (cuSeqlens == null) {
-            return new Sequences(batch, length, null);
+            if (batch > Integer.MAX_VALUE) {
+                throw new IllegalArgumentException("a batch of " + batch + " sequences, must be less than 2^31");
+            }
+            return new Sequences((int) batch, length, null);
         }
         Checks.type("cuSeqlens", cuSeqlens, DType.I32);
         Checks.rank("cuSeqlens", cuSeqlens, 1);
@@ -50,8 +53,13 @@ final class Sequences {
         return new Sequences(1, length, bounds);
     }
 
+    /** The sequences of {@code x}, whose first two axes are batch and time. */
+    static Sequences of(Tensor x, @Nullable Tensor cuSeqlens) {
+        return of(x.dim(0), x.dim(1), cuSeqlens);
+    }
+
     /** How many there are: B, or S where they are packed. */
-    long count() {
+    int count() {
         return bounds == null ? batch : bounds.length - 1;
     }
 
@@ -69,8 +77,57 @@ final class Sequences {
         return bounds == null ? length : bounds[(int) sequence + 1] - bounds[(int) sequence];
     }
 
+    /** The first sequence of a row of the batch that does not end at or before {@code step}; may be the next row's. */
+    int at(long row, long step) {
+        if (bounds == null) {
+            return (int) row;
+        }
+        int low = 0;
+        int high = count();
+        while (low < high) {
+            int middle = (low + high) >>> 1;
+            if (bounds[middle + 1] <= step) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        return low;
+    }
+
+    /** Steps of the longest sequence. */
+    long longest() {
+        long longest = bounds == null && batch > 0 ? length : 0;
+        for (int s = 0; bounds != null && s < count(); s++) {
+            longest = Math.max(longest, length(s));
+        }
+        return longest;
+    }
+
     /** The steps of all sequences. */
     long steps() {
         return batch * length;
+    }
+
+    /**
+     * The rows of one sequence in the order of a scan: where the first lies, and the bytes to the next. A step of 0 has one
+     * row stand for all.
+     */
+    record Walk(long first, long step) {
+        long at(long t) {
+            return first + t * step;
+        }
+
+        /** The rows from a column on, given in bytes. */
+        Walk plus(long bytes) {
+            return new Walk(first + bytes, step);
+        }
+    }
+
+    /** The rows of a sequence in a tensor {@code [B, L, ...]}, its last step first if time is reversed. */
+    Walk walk(Tensor t, long sequence, boolean reverse) {
+        long step = 4 * t.stride(1);
+        long from = start(sequence) + (reverse ? Math.max(length(sequence), 1) - 1 : 0);
+        return new Walk(t.address() + 4 * row(sequence) * t.stride(0) + from * step, reverse ? -step : step);
     }
 }
