@@ -23,7 +23,12 @@ final class Operators {
     private static final Map<String, Operator> ALL = new TreeMap<>();
 
     static {
-        List.of(AttentionOps.OPERATORS, DenseOps.OPERATORS, GraphOps.OPERATORS, SpikeOps.OPERATORS, StateSpaceOps.OPERATORS)
+        List.of(
+                        AttentionOps.OPERATORS,
+                        DenseOps.OPERATORS,
+                        GraphOps.OPERATORS,
+                        SpikeOps.OPERATORS,
+                        StateSpaceOps.OPERATORS)
                 .forEach(family -> family.forEach(op -> ALL.put(op.name(), op)));
     }
 

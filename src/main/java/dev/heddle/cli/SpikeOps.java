@@ -2,8 +2,14 @@ package dev.heddle.cli;
 
 import dev.heddle.cli.GoldenOp.Outputs;
 import dev.heddle.cli.Operators.Operator;
+import dev.heddle.op.Lif;
+import dev.heddle.op.Surrogate;
+import dev.heddle.op.TokenShift;
 import dev.heddle.op.Wkv4;
 import dev.heddle.op.Wkv4State;
+import dev.heddle.tensor.DType;
+import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -11,7 +17,11 @@ import org.jspecify.annotations.Nullable;
 final class SpikeOps {
     private SpikeOps() {}
 
-    static final List<Operator> OPERATORS = List.of(new Operator("wkv4", "rwkv", true, true, SpikeOps::wkv4));
+    static final List<Operator> OPERATORS = List.of(
+            new Operator("wkv4", "rwkv", true, true, SpikeOps::wkv4),
+            new Operator("token_shift", "rwkv", true, true, SpikeOps::tokenShift),
+            new Operator("lif", "spiking", true, true, SpikeOps::lif),
+            new Operator("surrogate", "spiking", true, false, SpikeOps::surrogate));
 
     private static void wkv4(GoldenCase c, Outputs out) {
         Wkv4 op = Wkv4.builder().build();
@@ -36,5 +46,63 @@ final class SpikeOps {
 
     private static @Nullable Wkv4State initial(GoldenCase c) {
         return c.has("aa") ? Wkv4State.of(c.in("aa"), c.in("bb"), c.in("pp")) : null;
+    }
+
+    private static void tokenShift(GoldenCase c, Outputs out) {
+        TokenShift.Form form = c.param("form").equals("lerp") ? TokenShift.Form.LERP : TokenShift.Form.MIX;
+        TokenShift op = TokenShift.builder().form(form).build();
+        TokenShift.Result r = op.forward(c.in("x"), c.in("mix"), c.optional("state"));
+        out.put("y", r.y()).put("state", r.state());
+        if (c.has("grad_y")) {
+            TokenShift.Gradients g =
+                    op.backward(c.in("x"), c.in("mix"), c.optional("state"), c.in("grad_y"), c.optional("grad_state"));
+            out.put("grad_x", g.x()).put("grad_mix", g.mix()).put("grad_state", g.state());
+        }
+    }
+
+    private static Surrogate surrogate(String kind, float alpha) {
+        return kind.equals("sigmoid") ? Surrogate.sigmoid(alpha) : Surrogate.atan(alpha);
+    }
+
+    private static void surrogate(GoldenCase c, Outputs out) {
+        Surrogate op = surrogate(c.param("kind"), c.floatParam("alpha", Double.NaN));
+        out.put("y", op.forward(c.in("x")));
+        if (c.has("grad_y")) {
+            out.put("grad_x", op.backward(c.in("x"), c.in("grad_y")));
+        }
+    }
+
+    private static void lif(GoldenCase c, Outputs out) {
+        String kind = c.param("surrogate", "atan");
+        float alpha = c.floatParam("alpha", kind.equals("atan") ? 2 : 4);
+        Lif.Builder b = Lif.builder()
+                .tau(c.floatParam("tau", 2))
+                .threshold(c.floatParam("v_threshold", 1))
+                .decayInput(c.flag("decay_input", true))
+                .detachReset(c.flag("detach_reset", false))
+                .surrogate(surrogate(kind, alpha));
+        Lif op = c.param("v_reset", "0").equals("none")
+                ? b.softReset().build()
+                : b.reset(c.floatParam("v_reset", 0)).build();
+        Tensor x = c.in("x");
+        Tensor v0 = c.optional("v0");
+        Lif.Result r = op.forward(x, v0);
+        out.put("spike", r.spike()).put("v", r.v()).put("v_last", r.vLast());
+        if (c.has("grad_spike") || c.has("grad_v") || c.has("grad_v_last")) {
+            Lif.Gradients g = new Lif.Gradients(
+                    Tensor.zeros(DType.F32, x.shape().toArray()), Tensor.zeros(DType.F32, x.dim(0), x.dim(2)));
+            try (Workspace scratch = new Workspace()) {
+                op.backward(
+                        x,
+                        v0,
+                        null,
+                        c.optional("grad_spike"),
+                        c.optional("grad_v"),
+                        c.optional("grad_v_last"),
+                        g,
+                        scratch);
+            }
+            out.put("grad_x", g.x()).put("grad_v0", g.v0());
+        }
     }
 }

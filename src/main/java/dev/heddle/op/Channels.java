@@ -29,7 +29,8 @@ record Channels(long batch, long channels, long width) {
         return channels == 0 ? 0 : Math.toIntExact(Math.multiplyExact(batch, parts()));
     }
 
-    private long lastWidth() {
+    /** Channels of the widest chunk, which is the last. */
+    long lastWidth() {
         return channels - (parts() - 1) * width;
     }
 

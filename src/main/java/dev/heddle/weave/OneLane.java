@@ -1040,6 +1040,10 @@ final class OneLane {
             return a;
         }
 
+        static long toLong(boolean a) {
+            return a ? 1 : 0;
+        }
+
         static boolean anyTrue(boolean a) {
             return a;
         }

@@ -432,9 +432,8 @@ class SelectiveScanTest {
         refused("D: shape [5], must be [6]", in.withD(Tensor.zeros(DType.F32, 5)));
         refused("z: shape [2, 5, 5], must be that of u, [2, 5, 6]", in.withZ(Tensor.zeros(DType.F32, 2, 5, 5)));
         refused("h0: shape [2, 3, 6], must be [2, 6, 3]", in.withH0(Tensor.zeros(DType.F32, 2, 3, 6)));
-        refused(
-                "cuSeqlens: packed sequences make one row, but there are 2",
-                in.withCuSeqlens(Tensor.of(new int[] {0, 5})));
+        refused("cuSeqlens: packed sequences make one row, but there are 2", in.withCuSeqlens(Tensor.of(new int[] {0, 5
+        })));
         try (Workspace scratch = new Workspace()) {
             IllegalArgumentException e =
                     assertThrows(IllegalArgumentException.class, () -> op.forward(in, u, null, scratch));

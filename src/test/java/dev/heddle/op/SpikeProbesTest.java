@@ -14,6 +14,8 @@ class SpikeProbesTest {
     @Test
     void everyProbeStaysInItsScratch() {
         probe(Wkv4.KERNELS, Wkv4.VARIANTS, Wkv4::probe);
+        probe(TokenShift.KERNELS, TokenShift.VARIANTS, TokenShift::probe);
+        probe(LifRun.KERNELS, LifProbe.VARIANTS, LifProbe::run);
     }
 
     private static <K> void probe(Dispatch<K> dispatch, int variants, Dispatch.Probe<K> probe) {
