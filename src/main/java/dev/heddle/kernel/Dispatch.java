@@ -1,9 +1,13 @@
 package dev.heddle.kernel;
 
 import dev.heddle.HeddleException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.invoke.MethodHandles;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,12 +39,15 @@ public final class Dispatch<K> {
     private static final String SUFFIX = "Kernels";
     private static final int COLD = 0;
     private static final int WARMING = 1;
-    private static final int HOT = 2;
-    private static final int NEVER = 3;
+    private static final int DONE = 2;
 
     private final Class<K> family;
     private final Probe<K> probe;
     private final AtomicIntegerArray states;
+
+    /** By slot, the kernels that are compiled: often those of the named class, which may be a copy's instead. */
+    private final AtomicReferenceArray<Chosen<K>> hot;
+
     private final ConcurrentHashMap<Backend, Chosen<K>> loaded = new ConcurrentHashMap<>();
 
     /** @param variants how many variants the family has, numbered from 0; each is compiled, and so warmed, by itself */
@@ -48,6 +55,7 @@ public final class Dispatch<K> {
         this.family = family;
         this.probe = probe;
         this.states = new AtomicIntegerArray(variants * 4);
+        this.hot = new AtomicReferenceArray<>(variants * 4);
     }
 
     /**
@@ -58,10 +66,11 @@ public final class Dispatch<K> {
         Backend backend = Backends.current();
         int lanes = lanes(columns);
         Backend fitting = backend.withLanes(lanes);
-        if (lanes == 1 || Backends.isForced() || isHot(variant, fitting)) {
+        if (lanes == 1 || Backends.isForced()) {
             return load(fitting);
         }
-        return load(backend.withLanes(1));
+        Chosen<K> compiled = compiled(variant, fitting);
+        return compiled != null ? compiled : load(backend.withLanes(1));
     }
 
     /** How many lanes serve rows of {@code columns} once compiled: those of the widest backend not wider than a row. */
@@ -73,13 +82,12 @@ public final class Dispatch<K> {
         return lanes;
     }
 
-    private boolean isHot(int variant, Backend backend) {
+    private @Nullable Chosen<K> compiled(int variant, Backend backend) {
         int slot = slot(variant, backend);
-        int state = states.get(slot);
-        if (state == COLD && states.compareAndSet(slot, COLD, WARMING)) {
+        if (states.get(slot) == COLD && states.compareAndSet(slot, COLD, WARMING)) {
             WarmUp.request(new Warming<>(this, variant, backend));
         }
-        return state == HOT;
+        return hot.get(slot);
     }
 
     private static int slot(int variant, Backend backend) {
@@ -87,13 +95,42 @@ public final class Dispatch<K> {
     }
 
     /** One variant on its way to being compiled. */
-    record Warming<K>(Dispatch<K> dispatch, int variant, Backend backend) {
-        long probe(Backend on, long scratch) {
-            return dispatch.probe.run(dispatch.load(on).kernels(), on.lanes(), variant, scratch);
+    static final class Warming<K> {
+        private final Dispatch<K> dispatch;
+        private final int variant;
+        private final Backend backend;
+        private Chosen<K> vector;
+
+        Warming(Dispatch<K> dispatch, int variant, Backend backend) {
+            this.dispatch = dispatch;
+            this.variant = variant;
+            this.backend = backend;
+            vector = dispatch.load(backend);
         }
 
-        void done(boolean hot) {
-            dispatch.states.set(slot(variant, backend), hot ? HOT : NEVER);
+        long probe(long scratch) {
+            return probe(vector, scratch);
+        }
+
+        long probeTwin(long scratch) {
+            return probe(dispatch.load(backend.withLanes(1)), scratch);
+        }
+
+        private long probe(Chosen<K> on, long scratch) {
+            return dispatch.probe.run(on.kernels(), on.lanes(), variant, scratch);
+        }
+
+        /** Starts again with a copy of the class, of which HotSpot knows nothing. */
+        void renew() {
+            vector = new Chosen<>(dispatch.copy(backend), backend);
+        }
+
+        void done(boolean compiled) {
+            int slot = slot(variant, backend);
+            if (compiled) {
+                dispatch.hot.set(slot, vector);
+            }
+            dispatch.states.set(slot, DONE);
         }
 
         @Override
@@ -120,6 +157,18 @@ public final class Dispatch<K> {
         } catch (ReflectiveOperationException e) {
             throw new HeddleException(
                     "kernels " + name + " are missing: the classes were not woven (mvn process-classes does it)", e);
+        }
+    }
+
+    private K copy(Backend backend) {
+        Class<?> original = load(backend).kernels().getClass();
+        try (InputStream in = original.getResourceAsStream(original.getSimpleName() + ".class")) {
+            byte[] bytes = Objects.requireNonNull(in).readAllBytes();
+            MethodHandles.Lookup copy = MethodHandles.privateLookupIn(original, MethodHandles.lookup())
+                    .defineHiddenClass(bytes, true);
+            return family.cast(copy.lookupClass().getDeclaredConstructor().newInstance());
+        } catch (IOException | ReflectiveOperationException e) {
+            throw new HeddleException("cannot copy " + original, e);
         }
     }
 

@@ -26,10 +26,14 @@ class BackendsTest {
     }
 
     private static Run child(String... flags) throws IOException, InterruptedException {
+        return child(BackendsProbe.class, flags);
+    }
+
+    private static Run child(Class<?> program, String... flags) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(ProcessHandle.current().info().command().orElseThrow());
         command.addAll(List.of(flags));
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), BackendsProbe.class.getName()));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
         Process p = new ProcessBuilder(command).redirectErrorStream(true).start();
         String output = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         return new Run(p.waitFor(), output);
@@ -44,6 +48,22 @@ class BackendsTest {
         r.assertSays("then on vector");
         r.assertSays("same bits true");
         assertFalse(r.says("WARNING: scalar kernels"), r.output);
+    }
+
+    /** That HotSpot loses a kernel is a matter of timing; here it is told to. */
+    @Test
+    void aKernelThatHotSpotLostStartsAgainAsACopy() throws Exception {
+        List<String> flags = new ArrayList<>(List.of(MODULE, ACCESS, "-XX:CompileCommand=quiet"));
+        for (int bits : new int[] {128, 256, 512}) {
+            flags.add("-XX:CompileCommand=exclude,dev.heddle.kernel.vector" + bits + ".Pointwise::*");
+        }
+        Run r = child(WarmUpProbe.class, flags.toArray(String[]::new));
+        assertEquals(0, r.exit, r.output);
+        r.assertSays("first on scalar");
+        r.assertSays("warm true");
+        r.assertSays("then on vector");
+        r.assertSays("a copy true");
+        r.assertSays("of its bits true");
     }
 
     @Test
