@@ -2,10 +2,12 @@ package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.i64;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.loadInts;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
 
@@ -94,16 +96,15 @@ public final class Spmm implements SpmmKernels {
         long we = w + ws * i64(p);
         for (long pEnd = indptr + 8 * rowEnd; p != pEnd; yr += ys) {
             p += 8;
-            long end = indices + 4 * i64(p);
-            long count = (end - e) >> 2;
+            long end = e + 4 * (i64(p) - i64(p - 8)); // relative: the loop has no register for indices
             for (int t = 0; t < tile; t++) {
-                acc[t] = all(start(reduce, count));
+                acc[t] = all(start(reduce, e == end));
             }
             for (int t = 0; t < sum.length; t++) {
                 sum[t] = all(0f);
             }
             for (; e != end; e += 4, we += ws) {
-                long xr = x + xs * i32(e);
+                long xr = base(x + xs * i32(e));
                 FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
                     long o = at(t, tile, last);
@@ -118,6 +119,7 @@ public final class Spmm implements SpmmKernels {
                     }
                 }
             }
+            long count = i64(p) - i64(p - 8); // read again, for the same reason
             if (isExtremum(reduce)) {
                 // Comparing drops NaN. The plain sum tells cheaply that there may have been one, and is seldom wrong:
                 // only where infinities cancel. Then the row is walked again, for its NaN alone.
@@ -127,7 +129,7 @@ public final class Spmm implements SpmmKernels {
                 }
                 we -= ws * again;
                 for (long r = e - 4 * again; r != e; r += 4, we += ws) {
-                    long xr = x + xs * i32(r);
+                    long xr = base(x + xs * i32(r));
                     FloatVector weight = weight(message, full, we);
                     for (int t = 0; t < tile; t++) {
                         long o = at(t, tile, last);
@@ -236,14 +238,13 @@ public final class Spmm implements SpmmKernels {
         long we = w + ws * i64(p);
         for (long pEnd = indptr + 8 * rowEnd; p != pEnd; yr += ys) {
             p += 8;
-            long end = indices + 4 * i64(p);
-            long count = (end - e) >> 2;
+            long end = e + 4 * (i64(p) - i64(p - 8)); // relative: the loop has no register for indices
             for (int t = 0; t < tile; t++) {
-                acc[t] = all(start(reduce, count));
-                pos[t] = all(count == 0 ? -1 : edge);
+                acc[t] = all(start(reduce, e == end));
+                pos[t] = all(e == end ? -1 : edge);
             }
             for (; e != end; e += 4, we += ws, edge++) {
-                long xr = x + xs * i32(e);
+                long xr = base(x + xs * i32(e));
                 FloatVector weight = weight(message, full, we);
                 for (int t = 0; t < tile; t++) {
                     long o = at(t, tile, last);
@@ -300,7 +301,7 @@ public final class Spmm implements SpmmKernels {
     /** Where vector {@code t} of a tile starts: side by side, but for the last of several. */
     @Inline
     static long at(int t, int tile, long last) {
-        return t > 0 && t == tile - 1 ? last : (long) t * BYTES;
+        return t > 0 && t == tile - 1 ? offset(last) : (long) t * BYTES;
     }
 
     @Inline
@@ -315,12 +316,12 @@ public final class Spmm implements SpmmKernels {
 
     /** Where a row starts: the neutral element, but 0 for a row without edges. */
     @Inline
-    static float start(Reduce reduce, long count) {
+    static float start(Reduce reduce, boolean empty) {
         if (reduce == Reduce.MAX) {
-            return count == 0 ? 0f : Float.NEGATIVE_INFINITY;
+            return empty ? 0f : Float.NEGATIVE_INFINITY;
         }
         if (reduce == Reduce.MIN) {
-            return count == 0 ? 0f : Float.POSITIVE_INFINITY;
+            return empty ? 0f : Float.POSITIVE_INFINITY;
         }
         return 0f;
     }

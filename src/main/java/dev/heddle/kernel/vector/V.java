@@ -20,20 +20,39 @@ import jdk.incubator.vector.VectorOperators;
 final class V {
     private V() {}
 
+    /**
+     * No address reaches beyond these bits; that said, the compiler drops the check of each access against the end of
+     * {@link dev.heddle.memory.Raw#ALL}, and with it a branch, a constant's register, and all that is kept alive for the
+     * branch to leave the method.
+     */
+    private static final long ADDRESS = (1L << 62) - 1;
+
+    private static final long BASE = (1L << 60) - 1;
+
+    /** The start of a row: accesses at constant offsets from it then cost nothing but themselves. */
+    static long base(long a) {
+        return a & BASE;
+    }
+
+    /** An offset, not negative, that is as good as a constant one. */
+    static long offset(long bytes) {
+        return bytes & BASE;
+    }
+
     static FloatVector load(long a) {
-        return FloatVector.fromMemorySegment(S, ALL, a, LE);
+        return FloatVector.fromMemorySegment(S, ALL, a & ADDRESS, LE);
     }
 
     static void store(FloatVector v, long a) {
-        v.intoMemorySegment(ALL, a, LE);
+        v.intoMemorySegment(ALL, a & ADDRESS, LE);
     }
 
     static IntVector loadInts(long a) {
-        return IntVector.fromMemorySegment(SI, ALL, a, LE);
+        return IntVector.fromMemorySegment(SI, ALL, a & ADDRESS, LE);
     }
 
     static void store(IntVector v, long a) {
-        v.intoMemorySegment(ALL, a, LE);
+        v.intoMemorySegment(ALL, a & ADDRESS, LE);
     }
 
     static FloatVector all(float x) {
@@ -50,19 +69,19 @@ final class V {
     }
 
     static FloatVector splat(long a) {
-        return FloatVector.broadcast(S, ALL.get(F32, a));
+        return FloatVector.broadcast(S, ALL.get(F32, a & ADDRESS));
     }
 
     static float f32(long a) {
-        return ALL.get(F32, a);
+        return ALL.get(F32, a & ADDRESS);
     }
 
     static int i32(long a) {
-        return ALL.get(I32, a);
+        return ALL.get(I32, a & ADDRESS);
     }
 
     static long i64(long a) {
-        return ALL.get(I64, a);
+        return ALL.get(I64, a & ADDRESS);
     }
 
     /** The larger lane; {@code a} where either is NaN (unlike Math.max, and one instruction instead of five). */
