@@ -128,6 +128,17 @@ final class GoldenCase {
         return inputs.get(name);
     }
 
+    /** The inputs {@code p.*}, by the names that a state_dict has them under. */
+    Map<String, Tensor> parameters() {
+        Map<String, Tensor> all = new TreeMap<>();
+        inputs.forEach((name, t) -> {
+            if (name.startsWith("p.")) {
+                all.put(name.substring(2), t);
+            }
+        });
+        return all;
+    }
+
     boolean has(String input) {
         return inputs.containsKey(input);
     }

@@ -2,11 +2,18 @@ package dev.heddle.cli;
 
 import dev.heddle.cli.GoldenOp.Outputs;
 import dev.heddle.cli.Operators.Operator;
+import dev.heddle.models.SpikeGpt;
+import dev.heddle.models.SpikeGptBlock;
 import dev.heddle.op.Lif;
+import dev.heddle.op.PackedWeight;
+import dev.heddle.op.SpikeMatmul;
 import dev.heddle.op.Surrogate;
 import dev.heddle.op.TokenShift;
 import dev.heddle.op.Wkv4;
 import dev.heddle.op.Wkv4State;
+import dev.heddle.op.Wkv6;
+import dev.heddle.op.Wkv7;
+import dev.heddle.op.Wkv7State;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -19,9 +26,15 @@ final class SpikeOps {
 
     static final List<Operator> OPERATORS = List.of(
             new Operator("wkv4", "rwkv", true, true, SpikeOps::wkv4),
+            new Operator("wkv5", "rwkv", true, true, SpikeOps::wkv6),
+            new Operator("wkv6", "rwkv", true, true, SpikeOps::wkv6),
+            new Operator("wkv7", "rwkv", true, true, SpikeOps::wkv7),
             new Operator("token_shift", "rwkv", true, true, SpikeOps::tokenShift),
             new Operator("lif", "spiking", true, true, SpikeOps::lif),
-            new Operator("surrogate", "spiking", true, false, SpikeOps::surrogate));
+            new Operator("surrogate", "spiking", true, false, SpikeOps::surrogate),
+            new Operator("spike_matmul", "spiking", true, false, SpikeOps::spikeMatmul),
+            new Operator("spikegpt_block", "spiking", true, false, SpikeOps::spikeGptBlock),
+            new Operator("spikegpt_model", "spiking", false, true, SpikeOps::spikeGpt));
 
     private static void wkv4(GoldenCase c, Outputs out) {
         Wkv4 op = Wkv4.builder().build();
@@ -48,6 +61,47 @@ final class SpikeOps {
         return c.has("aa") ? Wkv4State.of(c.in("aa"), c.in("bb"), c.in("pp")) : null;
     }
 
+    private static void wkv6(GoldenCase c, Outputs out) {
+        Wkv6 op = Wkv6.builder().build();
+        Tensor s0 = c.optional("s0");
+        Wkv6.Result r = op.forward(c.in("r"), c.in("k"), c.in("v"), c.in("w"), c.in("u"), s0);
+        out.put("y", r.y()).put("s", r.s());
+        if (c.has("grad_y") || c.has("grad_s")) {
+            Wkv6.Gradients g = op.backward(
+                    c.in("r"),
+                    c.in("k"),
+                    c.in("v"),
+                    c.in("w"),
+                    c.in("u"),
+                    s0,
+                    c.optional("grad_y"),
+                    c.optional("grad_s"));
+            out.put("grad_r", g.r()).put("grad_k", g.k()).put("grad_v", g.v());
+            out.put("grad_w", g.w()).put("grad_u", g.u()).put("grad_s0", g.s0());
+        }
+    }
+
+    private static void wkv7(GoldenCase c, Outputs out) {
+        Wkv7 op = Wkv7.builder().build();
+        Wkv7State s0 = c.has("s0") ? Wkv7State.of(c.in("s0")) : null;
+        Wkv7.Result r = op.forward(c.in("r"), c.in("w"), c.in("k"), c.in("v"), c.in("a"), c.in("b"), s0);
+        out.put("y", r.y()).put("s", r.last().toTensor());
+        if (c.has("grad_y") || c.has("grad_s")) {
+            Wkv7.Gradients g = op.backward(
+                    c.in("r"),
+                    c.in("w"),
+                    c.in("k"),
+                    c.in("v"),
+                    c.in("a"),
+                    c.in("b"),
+                    s0,
+                    c.optional("grad_y"),
+                    c.optional("grad_s"));
+            out.put("grad_r", g.r()).put("grad_w", g.w()).put("grad_k", g.k()).put("grad_v", g.v());
+            out.put("grad_a", g.a()).put("grad_b", g.b()).put("grad_s0", g.s0());
+        }
+    }
+
     private static void tokenShift(GoldenCase c, Outputs out) {
         TokenShift.Form form = c.param("form").equals("lerp") ? TokenShift.Form.LERP : TokenShift.Form.MIX;
         TokenShift op = TokenShift.builder().form(form).build();
@@ -69,6 +123,17 @@ final class SpikeOps {
         out.put("y", op.forward(c.in("x")));
         if (c.has("grad_y")) {
             out.put("grad_x", op.backward(c.in("x"), c.in("grad_y")));
+        }
+    }
+
+    private static void spikeMatmul(GoldenCase c, Outputs out) {
+        SpikeMatmul op =
+                SpikeMatmul.builder().transposeB(c.flag("transpose_b", false)).build();
+        out.put("y", op.forward(c.in("s"), c.in("w"), c.optional("bias")));
+        if (c.has("grad_y")) {
+            SpikeMatmul.Gradients g = op.backward(
+                    c.in("s"), c.in("w"), c.in("grad_y"), c.wants("grad_s"), c.wants("grad_w"), c.wants("grad_bias"));
+            out.put("grad_s", g.s()).put("grad_w", g.w()).put("grad_bias", g.bias());
         }
     }
 
@@ -104,5 +169,25 @@ final class SpikeOps {
             }
             out.put("grad_x", g.x()).put("grad_v0", g.v0());
         }
+    }
+
+    private static void spikeGptBlock(GoldenCase c, Outputs out) {
+        SpikeGptBlock block = SpikeGptBlock.of(c.parameters(), c.intParam("layer_id", 0));
+        out.put("y", block.forward(c.in("x")));
+        if (c.has("grad_y")) {
+            SpikeGptBlock.Gradients g = block.backward(c.in("x"), c.in("grad_y"));
+            out.put("grad_x", g.x());
+            g.parameters().forEach((name, t) -> out.put("grad_p." + name, t));
+        }
+    }
+
+    private static void spikeGpt(GoldenCase c, Outputs out) {
+        SpikeGpt model = SpikeGpt.of(c.parameters(), PackedWeight.Storage.F32);
+        Tensor idx = c.in("idx");
+        int[][] tokens = new int[(int) idx.dim(0)][];
+        for (int i = 0; i < tokens.length; i++) {
+            tokens[i] = idx.select(0, i).toIntArray();
+        }
+        out.put("logits", model.forward(tokens, model.state(tokens.length)));
     }
 }

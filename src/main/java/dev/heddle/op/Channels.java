@@ -21,6 +21,11 @@ record Channels(long batch, long channels, long width) {
         void run(K kernels, long bytes, long count);
     }
 
+    interface TileWork<K> {
+        /** Works on {@code count} channels, {@code bytes} after the first of the chunk, in tiles of so many vectors. */
+        void run(K kernels, int tile, long bytes, long count);
+    }
+
     private long parts() {
         return Math.max(1, channels / width);
     }
@@ -50,14 +55,14 @@ record Channels(long batch, long channels, long width) {
         return new Kernels<>(width, cut(dispatch, variant, width), cut(dispatch, variant, lastWidth()));
     }
 
-    private record Piece<K>(K kernels, long from, long count) {}
+    private record Piece<K>(K kernels, long from, long count, int lanes) {}
 
     private static <K> List<Piece<K>> cut(Dispatch<K> dispatch, int variant, long columns) {
         List<Piece<K>> pieces = new ArrayList<>(2);
         for (long from = 0; from < columns; ) {
             Chosen<K> chosen = dispatch.choose(variant, columns - from);
             long count = columns - from - (columns - from) % chosen.lanes();
-            pieces.add(new Piece<>(chosen.kernels(), from, count));
+            pieces.add(new Piece<>(chosen.kernels(), from, count, chosen.lanes()));
             from += count;
         }
         return pieces;
@@ -68,6 +73,19 @@ record Channels(long batch, long channels, long width) {
         void run(long count, Work<K> work) {
             for (Piece<K> p : count == width ? whole : last) {
                 work.run(p.kernels, 4 * p.from, p.count);
+            }
+        }
+
+        /** In tiles of {@code tile} vectors, and what is left of a piece in single ones. */
+        void runTiles(int tile, long count, TileWork<K> work) {
+            for (Piece<K> p : count == width ? whole : last) {
+                long rest = p.count % ((long) tile * p.lanes);
+                if (rest < p.count) {
+                    work.run(p.kernels, tile, 4 * p.from, p.count - rest);
+                }
+                if (rest > 0) {
+                    work.run(p.kernels, 1, 4 * (p.from + p.count - rest), rest);
+                }
             }
         }
     }

@@ -59,19 +59,6 @@ record LifRun(
         return new Channels(x.dim(0), neurons, width);
     }
 
-    /** The rows that a chunk works on; those of an absent tensor are one row. */
-    private record Rows(long first, long step) {
-        static Rows of(@Nullable Tensor t, long otherwise, long sequence, long neuron) {
-            return t == null
-                    ? new Rows(otherwise, 0)
-                    : new Rows(t.address() + 4 * (sequence * t.stride(0) + neuron), 4 * t.stride(1));
-        }
-
-        long at(long t) {
-            return first + t * step;
-        }
-    }
-
     private static long state(@Nullable Tensor v0, long otherwise, long sequence, long neuron) {
         return v0 == null ? otherwise : v0.address() + 4 * (sequence * v0.stride(0) + neuron);
     }
@@ -90,27 +77,27 @@ record LifRun(
             long wordRow = words == null ? 0 : 8 * words.stride(0);
             channels.run(NANOS * x.size(), (chunk, b, c, count) -> {
                 long own = memory.address() + 3L * chunk * pad;
-                Rows xs = Rows.of(x, 0, b, c);
-                Rows spikes = Rows.of(out.spike, own, b, c);
+                Steps xs = Steps.of(x, 0, b, c);
+                Steps spikes = Steps.of(out.spike, own, b, c);
                 long before = state(v0, rest.address() + 4 * c, b, c);
                 boolean ring = out.v == null;
-                Rows vs = ring ? new Rows(own + pad, pad) : Rows.of(out.v, 0, b, c);
+                Steps vs = ring ? new Steps(own + pad, pad) : Steps.of(out.v, 0, b, c);
                 long bits = words == null ? 0 : words.address() + b * steps * wordRow + c / 64 * 8;
                 kernels.run(
                         count,
                         (k, o, n) -> steps(
                                 k,
                                 packed,
-                                xs.first + o,
-                                xs.step,
-                                spikes.first + o,
-                                spikes.step,
+                                xs.first() + o,
+                                xs.step(),
+                                spikes.first() + o,
+                                spikes.step(),
                                 bits + o / 256 * 8,
                                 wordRow,
                                 o / 4 % 64,
                                 before + o,
-                                vs.first + o,
-                                vs.step,
+                                vs.first() + o,
+                                vs.step(),
                                 ring,
                                 steps,
                                 n));
@@ -199,16 +186,16 @@ record LifRun(
                                 backward,
                                 count,
                                 x.dim(1),
-                                Rows.of(x, 0, b, c),
-                                Rows.of(gradSpike, zeros.address() + 4 * c, b, c),
-                                Rows.of(gradV, zeros.address() + 4 * c, b, c),
-                                Rows.of(g.x, waste, b, c),
+                                Steps.of(x, 0, b, c),
+                                Steps.of(gradSpike, zeros.address() + 4 * c, b, c),
+                                Steps.of(gradV, zeros.address() + 4 * c, b, c),
+                                Steps.of(g.x, waste, b, c),
                                 state(v0, rest.address() + 4 * c, b, c),
                                 carry.address() + own,
                                 learned ? leaks.address() + own : 0,
                                 waste,
                                 4 * memory.stride(1))
-                        .run(v == null ? null : Rows.of(v, 0, b, c));
+                        .run(v == null ? null : Steps.of(v, 0, b, c));
             });
         }
         if (g.v0 != null) {
@@ -225,10 +212,10 @@ record LifRun(
         private final Channels.Kernels<LifKernels> backward;
         private final long count;
         private final long steps;
-        private final Rows x;
-        private final Rows gs;
-        private final Rows gv;
-        private final Rows gx;
+        private final Steps x;
+        private final Steps gs;
+        private final Steps gv;
+        private final Steps gx;
         private final long start;
         private final long carry;
         private final long leaks;
@@ -240,10 +227,10 @@ record LifRun(
                 Channels.Kernels<LifKernels> backward,
                 long count,
                 long steps,
-                Rows x,
-                Rows gs,
-                Rows gv,
-                Rows gx,
+                Steps x,
+                Steps gs,
+                Steps gv,
+                Steps gx,
                 long start,
                 long carry,
                 long leaks,
@@ -264,17 +251,17 @@ record LifRun(
             this.row = row;
         }
 
-        void run(@Nullable Rows v) {
+        void run(@Nullable Steps v) {
             if (v != null) {
                 back(1, steps - 1, v);
-                back(0, Math.min(1, steps), new Rows(start, 0));
+                back(0, Math.min(1, steps), new Steps(start, 0));
                 return;
             }
-            Rows stretch = new Rows(waste + row, row);
-            Rows kept = new Rows(stretch.at(STRETCH + 1), row);
+            Steps stretch = new Steps(waste + row, row);
+            Steps kept = new Steps(stretch.at(STRETCH + 1), row);
             long stretches = (steps + STRETCH - 1) / STRETCH;
             if (stretches > 0) {
-                copy(start, kept.first, count);
+                copy(start, kept.first(), count);
             }
             for (long i = 0; i + 1 < stretches; i++) {
                 again(i * STRETCH, STRETCH, kept.at(i), stretch);
@@ -288,30 +275,30 @@ record LifRun(
         }
 
         /** v before each of {@code many} steps and after the last, as rows of {@code to}. */
-        private void again(long first, long many, long before, Rows to) {
-            copy(before, to.first, count);
+        private void again(long first, long many, long before, Steps to) {
+            copy(before, to.first(), count);
             forward.run(
                     count,
                     (k, o, n) -> steps(
                             k,
                             false,
                             x.at(first) + o,
-                            x.step,
+                            x.step(),
                             waste + o,
                             0,
                             0,
                             0,
                             0,
-                            to.first + o,
+                            to.first() + o,
                             to.at(1) + o,
-                            to.step,
+                            to.step(),
                             false,
                             many,
                             n));
         }
 
         /** The gradients of some steps, given v before each. */
-        private void back(long first, long many, Rows before) {
+        private void back(long first, long many, Steps before) {
             long last = first + many - 1;
             if (many <= 0) {
                 return;
@@ -324,15 +311,15 @@ record LifRun(
                             leaks != 0,
                             surrogate.slope,
                             x.at(last) + o,
-                            x.step,
+                            x.step(),
                             before.at(many - 1) + o,
-                            before.step,
+                            before.step(),
                             gs.at(last) + o,
-                            gs.step,
+                            gs.step(),
                             gv.at(last) + o,
-                            gv.step,
+                            gv.step(),
                             gx.at(last) + o,
-                            gx.step,
+                            gx.step(),
                             carry + o,
                             leaks + o,
                             leak,

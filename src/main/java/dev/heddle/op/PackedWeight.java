@@ -79,6 +79,7 @@ public final class PackedWeight implements AutoCloseable {
     private final @Nullable Tensor scales;
 
     private final Deviation deviation;
+    private boolean finite = true;
 
     private PackedWeight(Storage storage, Tensor weight, long groupSize) {
         this.storage = storage;
@@ -172,6 +173,7 @@ public final class PackedWeight implements AutoCloseable {
         double[] largest = new double[Math.toIntExact(panels)];
         double[] squares = new double[largest.length];
         double[] weights = new double[largest.length];
+        boolean[] endless = new boolean[largest.length];
         try (Use _ = Use.of(weight, data, scales)) {
             long from = weight.address();
             Team.run(largest.length, 2.0 * n * k, q -> {
@@ -182,7 +184,9 @@ public final class PackedWeight implements AutoCloseable {
                     }
                     for (long c = 0; c < k; c++) {
                         double w = ALL.get(F32, a + 4 * c);
-                        double e = w - value(row, c);
+                        float kept = value(row, c);
+                        double e = w - kept;
+                        endless[q] |= !(Math.abs(kept) <= Float.MAX_VALUE);
                         largest[q] = Math.max(largest[q], Math.abs(e));
                         squares[q] += e * e;
                         weights[q] += w * w;
@@ -197,6 +201,7 @@ public final class PackedWeight implements AutoCloseable {
             max = Math.max(max, largest[q]);
             square += squares[q];
             sum += weights[q];
+            finite &= !endless[q];
         }
         return new Deviation(max, Math.sqrt(square / Math.max(1, n * k)), sum == 0 ? 0 : Math.sqrt(square / sum));
     }
@@ -267,6 +272,36 @@ public final class PackedWeight implements AutoCloseable {
     }
 
     // ------------------------------------------------------------------ use
+
+    /** Whether all weights, as they are kept, are finite. */
+    boolean isFinite() {
+        return finite;
+    }
+
+    /**
+     * Where the panels are; in use only.
+     *
+     * @param storage null for floats
+     * @param scales of the first panel in the first block; 0 if there are none
+     */
+    record Panels(LinearKernels.@Nullable Storage storage, long address, long bytes, long scales, long scaleBlock) {
+        long panel(long q) {
+            return address + q * bytes;
+        }
+
+        long scale(long q) {
+            return scales + 4 * WIDTH * q;
+        }
+    }
+
+    Panels panels() {
+        return new Panels(
+                storage == Storage.F32 ? null : LinearKernels.Storage.valueOf(storage.name()),
+                data.address(),
+                k * WIDTH * storage.bytes,
+                scaleAddress(),
+                scales == null ? 0 : 4 * panels * WIDTH);
+    }
 
     /** What keeps the memory in place during a product. */
     Use use() {

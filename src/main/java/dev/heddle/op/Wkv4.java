@@ -249,21 +249,6 @@ public final class Wkv4 {
 
     // ------------------------------------------------------------------ work
 
-    /** Where a chunk finds its channels in the rows of a sequence; an absent tensor is one row for all steps. */
-    private record Steps(long first, long step) {
-        static Steps of(@Nullable Tensor t, long otherwise, long sequence, long channel) {
-            if (t == null) {
-                return new Steps(otherwise, 0);
-            }
-            long step = t.rank() == 2 ? Math.max(1, t.dim(1)) : t.stride(1); // of a single step it only must not be 0
-            return new Steps(t.address() + 4 * (sequence * t.stride(0) + channel), 4 * step);
-        }
-
-        long at(long t) {
-            return first + t * step;
-        }
-    }
-
     private static void run(Tensor k, Tensor v, Tensor w, Tensor u, Tensor y, Wkv4State state) {
         long steps = k.rank() == 2 ? 1 : k.dim(1);
         if (steps == 0) {
@@ -283,12 +268,12 @@ public final class Wkv4 {
                 kernels.run(
                         count,
                         (f, o, n) -> f.forward(
-                                ks.first + o,
-                                ks.step,
-                                vs.first + o,
-                                vs.step,
-                                ys.first + o,
-                                ys.step,
+                                ks.first() + o,
+                                ks.step(),
+                                vs.first() + o,
+                                vs.step(),
+                                ys.first() + o,
+                                ys.step(),
                                 w.address() + 4 * c + o,
                                 u.address() + 4 * c + o,
                                 s + o,
@@ -354,9 +339,9 @@ public final class Wkv4 {
                             count,
                             (f, o, n) -> f.advance(
                                     ks.at(t) + o,
-                                    ks.step,
+                                    ks.step(),
                                     vs.at(t) + o,
-                                    vs.step,
+                                    vs.step(),
                                     w.address() + 4 * c + o,
                                     from + o,
                                     plane,
@@ -373,15 +358,15 @@ public final class Wkv4 {
                             count,
                             (f, o, n) -> f.backward(
                                     ks.at(t) + o,
-                                    ks.step,
+                                    ks.step(),
                                     vs.at(t) + o,
-                                    vs.step,
+                                    vs.step(),
                                     gys.at(t) + o,
-                                    gys.step,
+                                    gys.step(),
                                     gks.at(t) + o,
-                                    gks.step,
+                                    gks.step(),
                                     gvs.at(t) + o,
-                                    gvs.step,
+                                    gvs.step(),
                                     w.address() + 4 * c + o,
                                     u.address() + 4 * c + o,
                                     from == end ? 1 : 0,

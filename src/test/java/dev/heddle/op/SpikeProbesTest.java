@@ -15,6 +15,9 @@ class SpikeProbesTest {
     void everyProbeStaysInItsScratch() {
         probe(Wkv4.KERNELS, Wkv4.VARIANTS, Wkv4::probe);
         probe(TokenShift.KERNELS, TokenShift.VARIANTS, TokenShift::probe);
+        probe(SpikeWalk.KERNELS, SpikeWalk.VARIANTS, SpikeWalk::probe);
+        probe(Wkv6.KERNELS, Wkv6.VARIANTS, Wkv6::probe);
+        probe(Wkv7.KERNELS, Wkv7.VARIANTS, Wkv7::probe);
         probe(LifRun.KERNELS, LifProbe.VARIANTS, LifProbe::run);
     }
 

@@ -12,7 +12,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.heddle.reference.Wkv464;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
+import java.util.Arrays;
 import java.util.Random;
+import java.util.function.IntToDoubleFunction;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -197,12 +200,12 @@ class Wkv4Test {
         });
         for (int i = 0; i < got.length; i += 2) {
             double[] want = new double[got[i].length];
-            java.util.Arrays.setAll(want, widen(got[i]));
+            Arrays.setAll(want, widen(got[i]));
             assertClose(want, got[i + 1], 1e-4, 1e-5, "gradient " + i / 2);
         }
     }
 
-    private static java.util.function.IntToDoubleFunction widen(float[] v) {
+    private static IntToDoubleFunction widen(float[] v) {
         return i -> v[i];
     }
 
@@ -293,7 +296,7 @@ class Wkv4Test {
             same(x.forward().y(), y);
             same(x.forward().last().planes(), last.planes());
             Tensor gk = Tensor.zeros(DType.F32, 2, 35, 21);
-            try (var scratch = new dev.heddle.tensor.Workspace()) {
+            try (var scratch = new Workspace()) {
                 OP.backward(
                         k,
                         v,

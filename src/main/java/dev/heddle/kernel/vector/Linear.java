@@ -84,12 +84,12 @@ public final class Linear implements LinearKernels {
     }
 
     @Inline
-    private static long rowBytes(Storage storage) {
+    static long rowBytes(Storage storage) {
         return storage == Storage.I8 ? SIXTEEN : 2 * SIXTEEN;
     }
 
     @Inline
-    private static void widen(Storage storage, long w, FloatVector[] to) {
+    static void widen(Storage storage, long w, FloatVector[] to) {
         IntVector first = loadInts(w);
         if (storage == Storage.I8) {
             for (int j = 0; j < 4; j++) {

@@ -1,0 +1,150 @@
+package dev.heddle.kernel.vector;
+
+import static dev.heddle.kernel.vector.Lanes.BYTES;
+import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.i32;
+import static dev.heddle.kernel.vector.V.i64;
+import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.store;
+import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.I32;
+import static dev.heddle.memory.Raw.I64;
+
+import dev.heddle.kernel.LinearKernels;
+import dev.heddle.kernel.SpikeKernels;
+import dev.heddle.weave.Const;
+import dev.heddle.weave.Kernel;
+import jdk.incubator.vector.FloatVector;
+
+/** Spikes are walked once, into lists; sums stay in registers while a list is read. */
+public final class Spike implements SpikeKernels {
+    private static final int SIXTEEN = 64;
+
+    @Override
+    @Kernel
+    public void lists(long bits, long bs, long k, long depth, long list, long listRow, long listBlock, long rows) {
+        long span = Math.min(depth, 64);
+        long mask = -1L >>> (64 - span);
+        for (long end = bits + bs * rows; bits != end; bits += bs, list += listRow) {
+            long l = list;
+            for (long first = 0; first < k; first += depth, l += listBlock) {
+                long to = l + 8;
+                for (long at = first, last = Math.min(k, first + depth); at < last; at += span) {
+                    for (long word = i64(bits + at / 64 * 8) >>> at & mask; word != 0; word &= word - 1) {
+                        ALL.set(I32, to, (int) at + Long.numberOfTrailingZeros(word));
+                        to += 4;
+                    }
+                }
+                ALL.set(I64, l, to);
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void add(
+            @Const(
+                            value = {1, 4, 8},
+                            oneLane = {1, 8})
+                    int tile,
+            long list,
+            long listRow,
+            long listBlock,
+            long blocks,
+            long w,
+            long ws,
+            long start,
+            long y,
+            long ys,
+            long rows,
+            long columns) {
+        FloatVector[] total = new FloatVector[tile];
+        FloatVector[] acc = new FloatVector[tile];
+        for (long o = 0; o != 4 * columns; o += (long) tile * BYTES) {
+            long yt = y + o;
+            long lr = list;
+            for (long end = yt + ys * rows; yt != end; yt += ys, lr += listRow) {
+                for (int t = 0; t < tile; t++) {
+                    total[t] = load(start + o + (long) t * BYTES);
+                }
+                for (long l = lr, last = l + listBlock * blocks; l != last; l += listBlock) {
+                    for (int t = 0; t < tile; t++) {
+                        acc[t] = all(0f);
+                    }
+                    for (long e = l + 8, listEnd = i64(l); e != listEnd; e += 4) {
+                        long row = w + o + ws * i32(e);
+                        for (int t = 0; t < tile; t++) {
+                            acc[t] = acc[t].add(load(row + (long) t * BYTES));
+                        }
+                    }
+                    for (int t = 0; t < tile; t++) {
+                        total[t] = total[t].add(acc[t]);
+                    }
+                }
+                for (int t = 0; t < tile; t++) {
+                    store(total[t], yt + (long) t * BYTES);
+                }
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void addPanel(
+            @Const LinearKernels.Storage storage,
+            long list,
+            long listRow,
+            long listBlock,
+            long blocks,
+            long w,
+            long scale,
+            long scaleBlock,
+            long start,
+            long y,
+            long ys,
+            long rows) {
+        FloatVector[] total = new FloatVector[4];
+        FloatVector[] acc = new FloatVector[4];
+        FloatVector[] ws = new FloatVector[4];
+        for (long at = start, sixteenth = start + SIXTEEN; at != sixteenth; at += BYTES) {
+            long o = at - start;
+            long yt = y + o;
+            long lr = list;
+            for (long end = yt + ys * rows; yt != end; yt += ys, lr += listRow) {
+                for (int t = 0; t < 4; t++) {
+                    total[t] = load(at + (long) t * SIXTEEN);
+                }
+                long factor = scale + o;
+                for (long l = lr, last = l + listBlock * blocks; l != last; l += listBlock, factor += scaleBlock) {
+                    for (int t = 0; t < 4; t++) {
+                        acc[t] = all(0f);
+                    }
+                    for (long e = l + 8, listEnd = i64(l); e != listEnd; e += 4) {
+                        Linear.widen(storage, w + o + Linear.rowBytes(storage) * i32(e), ws);
+                        for (int t = 0; t < 4; t++) {
+                            acc[t] = acc[t].add(ws[t]);
+                        }
+                    }
+                    for (int t = 0; t < 4; t++) {
+                        total[t] = acc[t].fma(load(factor + (long) t * SIXTEEN), total[t]);
+                    }
+                }
+                for (int t = 0; t < 4; t++) {
+                    store(total[t], yt + (long) t * SIXTEEN);
+                }
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void probe(long w, long ws, long rows, long columns, long sum) {
+        FloatVector acc = load(sum);
+        for (long end = w + ws * rows; w != end; w += ws) {
+            for (long o = 0; o != 4 * columns; o += BYTES) {
+                acc = load(w + o).fma(all(0f), acc);
+            }
+        }
+        store(acc, sum);
+    }
+}
