@@ -85,6 +85,11 @@ final class ScanBlocks {
         return block % perHead * BLOCK;
     }
 
+    /** Whether a block is the last of its head. */
+    boolean endsHead(long block) {
+        return (block + 1) % perHead == 0;
+    }
+
     /** The first channel of a block, counted through all heads. */
     long channel(long block) {
         return head(block) * width + within(block);

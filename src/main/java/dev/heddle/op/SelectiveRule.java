@@ -13,9 +13,12 @@ import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
 import dev.heddle.tensor.Workspace;
+import org.jspecify.annotations.Nullable;
 
 /** Mamba's recurrence: each channel and step has a dt, each state of a channel an A. */
 final class SelectiveRule extends ScanRule {
+    static final float LOG2_E = 0x1.715476p0f;
+
     final SelectiveScan.Inputs in;
     final boolean softplus;
     private final Decays decays;
@@ -45,8 +48,6 @@ final class SelectiveRule extends ScanRule {
 
     /** A as kernels read it: rows of a block, times log2(e); and whether any is positive. */
     static final class Decays {
-        private static final float LOG2_E = 0x1.715476p0f;
-
         final Tensor rows;
         final boolean rises;
 
@@ -122,7 +123,7 @@ final class SelectiveRule extends ScanRule {
     }
 
     /** A parameter of each channel, or the row of zeros. */
-    long vector(@org.jspecify.annotations.Nullable Tensor t, long channel) {
+    long vector(@Nullable Tensor t, long channel) {
         return t == null ? zeros : t.address() + channel;
     }
 }

@@ -298,28 +298,36 @@ public final class SelectiveScan {
                 .in("cuSeqlens", in.cuSeqlens);
     }
 
-    /** Checks all inputs. */
-    static Sequences check(Inputs in) {
+    private static Sequences check(Inputs in) {
+        return check(in, "");
+    }
+
+    /**
+     * Checks all inputs.
+     *
+     * @param suffix of the names of those that each direction of a bidirectional scan has
+     */
+    static Sequences check(Inputs in, String suffix) {
         Checks.type("u", in.u, DType.F32);
         Checks.rank("u", in.u, 3);
         Checks.contiguousRows("u", in.u);
-        sequence("delta", in.delta, in);
-        Checks.type("A", in.a, DType.F32);
+        sequence("delta" + suffix, in.delta, in);
+        Checks.type("A" + suffix, in.a, DType.F32);
         if (in.a.rank() != 2 || in.a.dim(0) != in.u.dim(2)) {
             throw new IllegalArgumentException(
-                    "A: shape " + in.a.shape() + ", must be [D, N] with u of shape " + in.u.shape());
+                    "A" + suffix + ": shape " + in.a.shape() + ", must be [D, N] with u of shape " + in.u.shape());
         }
-        Checks.contiguousRows("A", in.a);
-        factor("B", in.b, in);
-        factor("C", in.c, in);
+        Checks.contiguousRows("A" + suffix, in.a);
+        factor("B" + suffix, in.b, in);
+        factor("C" + suffix, in.c, in);
         long gb = groups(in.b);
         long gc = groups(in.c);
         if (in.b.rank() != 2 && in.c.rank() != 2 && gb != gc) {
-            throw new IllegalArgumentException("C: shape " + in.c.shape() + " has " + gc + " groups, but B of shape "
-                    + in.b.shape() + " has " + gb);
+            throw new IllegalArgumentException("C" + suffix + ": shape " + in.c.shape() + " has " + gc
+                    + " groups, but B of shape " + in.b.shape() + " has " + gb);
         }
-        vector("D", in.d, in);
-        vector("deltaBias", in.deltaBias, in);
+        vector("D" + suffix, in.d, in);
+        vector("deltaBias" + suffix, in.deltaBias, in);
         sequence("z", in.z, in);
         Sequences q = Sequences.of(in.u, in.cuSeqlens);
         state("h0", in.h0, q, in);

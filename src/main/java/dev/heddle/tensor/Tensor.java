@@ -300,6 +300,30 @@ public final class Tensor implements AutoCloseable {
         return rest;
     }
 
+    /**
+     * One axis as two: position i of the old is {@code (i / inner, i % inner)} of the new; shares memory.
+     *
+     * @throws IllegalArgumentException if the extents do not make up that of the axis
+     */
+    public Tensor unflatten(int axis, long outer, long inner) {
+        int a = shape.axis(axis);
+        if (outer < 0 || inner < 0 || outer * inner != shape.dim(a)) {
+            throw new IllegalArgumentException("axis " + axis + " of a tensor of shape " + shape + " cannot become ["
+                    + outer + ", " + inner + "]");
+        }
+        long[] dims = with(shape.toArray(), a, outer);
+        dims[a + 1] = inner;
+        return view(Shape.of(dims), with(strides, a, inner * strides[a]), 0);
+    }
+
+    private static long[] with(long[] values, int axis, long value) {
+        long[] more = new long[values.length + 1];
+        System.arraycopy(values, 0, more, 0, axis);
+        more[axis] = value;
+        System.arraycopy(values, axis, more, axis + 1, values.length - axis);
+        return more;
+    }
+
     /** Two axes exchanged; shares memory, and is not contiguous unless one of them has extent 1. */
     public Tensor transpose(int axis, int other) {
         int a = shape.axis(axis);

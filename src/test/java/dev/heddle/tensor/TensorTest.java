@@ -69,6 +69,10 @@ class TensorTest {
         assertArrayEquals(new float[] {1, 7, 13, 19}, t.select(1, 1).toFloatArray());
         assertArrayEquals(
                 new float[] {0, 6, 12, 18}, t.transpose(0, 1).select(0, 0).toFloatArray());
+        Tensor split = t.transpose(0, 1).unflatten(0, 3, 2);
+        assertEquals(Shape.of(3, 2, 4), split.shape());
+        assertArrayEquals(t.transpose(0, 1).toFloatArray(), split.toFloatArray());
+        assertThrows(IllegalArgumentException.class, () -> t.unflatten(1, 2, 2));
         assertEquals(Shape.of(2, 12), t.reshape(2, -1).shape());
         assertSame(t, t.contiguous());
         assertTrue(v.contiguous().isContiguous());

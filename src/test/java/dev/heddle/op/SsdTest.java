@@ -1,0 +1,355 @@
+package dev.heddle.op;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.heddle.op.Ssd.Gradients;
+import dev.heddle.op.Ssd.Input;
+import dev.heddle.op.Ssd.Inputs;
+import dev.heddle.reference.Derivative;
+import dev.heddle.reference.SelectiveScan64;
+import dev.heddle.reference.Ssd64;
+import dev.heddle.tensor.DType;
+import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.Random;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class SsdTest {
+    record Sizes(int groups, int headsPerGroup, int channels, int states) {
+        int heads() {
+            return groups * headsPerGroup;
+        }
+    }
+
+    private record Problem(
+            Sample sample, Sizes sizes, boolean softplus, float least, float most, Inputs in, Tensor gy, Tensor gLast) {
+        static Problem random(int sequences, int steps, Sizes n, boolean packed, long seed) {
+            Random r = new Random(seed);
+            Sample s = Sample.random(r, sequences, steps, packed);
+            boolean optional = r.nextInt(4) > 0;
+            int heads = n.heads();
+            long[] shape = {s.batch(), s.steps(), heads, n.channels};
+            long[] factor = {s.batch(), s.steps(), n.groups, n.states};
+            boolean limited = r.nextBoolean();
+            Inputs in = Inputs.of(
+                            Trial.spread(Trial.normal(r, shape)),
+                            Trial.fill(
+                                    Tensor.zeros(DType.F32, s.batch(), s.steps(), heads), () -> 2 * r.nextFloat() - 1),
+                            Trial.fill(Tensor.zeros(DType.F32, heads), () -> -2 * r.nextFloat()),
+                            Trial.normal(r, factor),
+                            Trial.spread(Trial.normal(r, factor)))
+                    .withD(
+                            optional || r.nextBoolean()
+                                    ? r.nextBoolean() ? Trial.normal(r, heads) : Trial.normal(r, heads, n.channels)
+                                    : null)
+                    .withZ(optional || r.nextBoolean() ? Trial.normal(r, shape) : null)
+                    .withDtBias(
+                            optional || r.nextBoolean()
+                                    ? Trial.fill(Tensor.zeros(DType.F32, heads), r::nextFloat)
+                                    : null)
+                    .withH0(
+                            optional || r.nextBoolean()
+                                    ? Trial.normal(r, s.count(), heads, n.channels, n.states)
+                                    : null)
+                    .withCuSeqlens(s.pointers());
+            return new Problem(
+                    s,
+                    n,
+                    r.nextBoolean(),
+                    limited ? 0.2f : 0,
+                    limited ? 0.9f : Float.POSITIVE_INFINITY,
+                    in,
+                    Trial.normal(r, shape),
+                    Trial.normal(r, s.count(), heads, n.channels, n.states));
+        }
+
+        Ssd op() {
+            return Ssd.builder().dtSoftplus(softplus).dtLimit(least, most).build();
+        }
+
+        Ssd64.Inputs doubles() {
+            return new Ssd64.Inputs(
+                    Trial.doubles(in.x()),
+                    Trial.doubles(in.dt()),
+                    Trial.doubles(in.a()),
+                    Trial.doubles(in.b()),
+                    Trial.doubles(in.c()),
+                    Trial.doubles(in.d()),
+                    Trial.doubles(in.z()),
+                    Trial.doubles(in.dtBias()),
+                    Trial.doubles(in.h0()));
+        }
+
+        SelectiveScan64.Result reference(Ssd64.Inputs inputs) {
+            return Ssd64.forward(
+                    new Ssd64.Shape(
+                            sample.bounds(),
+                            sizes.heads(),
+                            sizes.channels,
+                            sizes.groups,
+                            sizes.states,
+                            softplus,
+                            least,
+                            most),
+                    inputs);
+        }
+
+        double loss(Ssd64.Inputs inputs) {
+            SelectiveScan64.Result r = reference(inputs);
+            return Derivative.dot(r.y(), Trial.doubles(gy)) + Derivative.dot(r.last(), Trial.doubles(gLast));
+        }
+    }
+
+    private static Tensor[] tensors(Gradients g) {
+        return new Tensor[] {g.x(), g.dt(), g.a(), g.b(), g.c(), g.d(), g.z(), g.dtBias(), g.h0()};
+    }
+
+    private static double[][] arrays(Ssd64.Inputs in) {
+        return new double[][] {in.x(), in.dt(), in.a(), in.b(), in.c(), in.d(), in.z(), in.dtBias(), in.h0()};
+    }
+
+    @Provide
+    Arbitrary<Sizes> sizes() {
+        return Arbitraries.of(
+                new Sizes(1, 1, 1, 1),
+                new Sizes(1, 3, 4, 3),
+                new Sizes(2, 2, 16, 8),
+                new Sizes(3, 1, 5, 7),
+                new Sizes(1, 17, 2, 4),
+                new Sizes(1, 2, 33, 16),
+                new Sizes(2, 3, 64, 5),
+                new Sizes(1, 1, 100, 6),
+                new Sizes(1, 2, 0, 4),
+                new Sizes(1, 0, 4, 4),
+                new Sizes(1, 4, 8, 0),
+                new Sizes(1, 9, 20, 1));
+    }
+
+    @Property(tries = 30)
+    void equalsTheReferenceEverywhere(@ForAll("sizes") Sizes n, @ForAll boolean packed, @ForAll long seed) {
+        Problem p = Problem.random(3, new Random(seed).nextInt(0, 150), n, packed, seed);
+        float[][] out = Trial.everywhere(() -> {
+            Ssd.Result f = p.op().forward(p.in);
+            return new Tensor[] {f.y(), f.lastState()};
+        });
+        SelectiveScan64.Result want = p.reference(p.doubles());
+        Trial.assertClose(want.y(), out[0], 2e-5, 5e-5, "y");
+        Trial.assertClose(want.last(), out[1], 2e-5, 2e-5, "last state");
+    }
+
+    @Property(tries = 15)
+    void gradientsAreThoseOfFiniteDifferences(@ForAll boolean packed, @ForAll long seed) {
+        Random r = new Random(seed);
+        Sizes n = new Sizes(r.nextInt(1, 3), r.nextInt(1, 3), r.nextInt(1, 6), r.nextInt(0, 6));
+        Problem p = Problem.random(2, r.nextInt(0, 36), n, packed, seed);
+        float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
+        Ssd64.Inputs x = p.doubles();
+        double[][] inputs = arrays(x);
+        for (Input input : Input.values()) {
+            int i = input.ordinal();
+            double[] want = Derivative.of(_ -> p.loss(x), inputs[i]); // changes the array in place
+            double size = Arrays.stream(want).map(Math::abs).max().orElse(0);
+            Trial.assertClose(want, out[i], 2e-5, 1e-5 * (1 + size), "gradient of " + input);
+        }
+    }
+
+    /** Several runs of heads, heads of several blocks, stretches of time, and parts of the batch. */
+    @Test
+    void gradientsOfLargerSizesAreThoseOfDirections() {
+        Problem p = Problem.random(20, 45, new Sizes(2, 3, 36, 6), true, 3);
+        float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
+        Ssd64.Inputs x = p.doubles();
+        Random r = new Random(1);
+        for (Input input : Input.values()) {
+            double[] values = arrays(x)[input.ordinal()];
+            double[] start = values.clone();
+            double[] direction = r.doubles(values.length, -1, 1).toArray();
+            double[] want = Derivative.of(
+                    s -> {
+                        for (int i = 0; i < values.length; i++) {
+                            values[i] = start[i] + s[0] * direction[i];
+                        }
+                        return p.loss(x);
+                    },
+                    new double[1]);
+            System.arraycopy(start, 0, values, 0, start.length);
+            double got = 0;
+            double size = 0;
+            for (int i = 0; i < direction.length; i++) {
+                got += out[input.ordinal()][i] * direction[i];
+                size += Math.abs(out[input.ordinal()][i] * direction[i]);
+            }
+            assertEquals(want[0], got, 1e-5 * size + 1e-4, "gradient of " + input);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Input.class)
+    void gradientsDoNotDependOnWhichAreWanted(Input input) {
+        Problem p = Problem.random(3, 40, new Sizes(1, 3, 20, 5), true, 12);
+        Tensor[] all = tensors(p.op().backward(p.in, p.gy, p.gLast, EnumSet.allOf(Input.class)));
+        Tensor[] one = tensors(p.op().backward(p.in, p.gy, p.gLast, EnumSet.of(input)));
+        for (Input other : Input.values()) {
+            if (other == input && all[other.ordinal()] != null) {
+                Trial.assertSameBits(
+                        all[other.ordinal()].toFloatArray(), one[other.ordinal()].toFloatArray(), input.name());
+            } else {
+                assertNull(one[other.ordinal()]);
+            }
+        }
+    }
+
+    private static Inputs alone(Problem p, int k) {
+        Inputs in = p.in;
+        Sample s = p.sample;
+        return Inputs.of(s.cut(in.x(), k), s.cut(in.dt(), k), in.a(), s.cut(in.b(), k), s.cut(in.c(), k))
+                .withD(in.d())
+                .withDtBias(in.dtBias())
+                .withZ(in.z() == null ? null : s.cut(in.z(), k))
+                .withH0(in.h0() == null ? null : in.h0().slice(0, k, k + 1));
+    }
+
+    @Property(tries = 15)
+    void packedOrInABatchIsLikeAlone(@ForAll("sizes") Sizes n, @ForAll boolean packed, @ForAll long seed) {
+        Problem p = Problem.random(4, 20, n, packed, seed);
+        Ssd.Result all = p.op().forward(p.in);
+        Gradients g = p.op().backward(p.in, p.gy, p.gLast);
+        for (int k = 0; k < p.sample.count(); k++) {
+            Inputs one = alone(p, k);
+            Ssd.Result r = p.op().forward(one);
+            Trial.assertSameBits(p.sample.cut(all.y(), k).toFloatArray(), r.y().toFloatArray(), "y");
+            Trial.assertSameBits(
+                    all.lastState().slice(0, k, k + 1).toFloatArray(),
+                    r.lastState().toFloatArray(),
+                    "last state");
+            Gradients h = p.op().backward(one, p.sample.cut(p.gy, k), p.gLast.slice(0, k, k + 1));
+            Trial.assertSameBits(p.sample.cut(g.x(), k).toFloatArray(), h.x().toFloatArray(), "gradient of x");
+            Trial.assertSameBits(p.sample.cut(g.dt(), k).toFloatArray(), h.dt().toFloatArray(), "gradient of dt");
+            Trial.assertSameBits(p.sample.cut(g.b(), k).toFloatArray(), h.b().toFloatArray(), "gradient of B");
+        }
+    }
+
+    /** Streams of a batch whose states lie in a pool, in another order, step by step. */
+    @Property(tries = 15)
+    void streamsHaveTheBitsOfSequences(@ForAll("sizes") Sizes n, @ForAll long seed) {
+        int steps = 70;
+        Problem p = Problem.random(3, steps, n, false, seed);
+        Ssd.Result whole = p.op().forward(p.in);
+        Tensor y = Tensor.zeros(DType.F32, 3, steps, n.heads(), n.channels);
+        Tensor pool = Tensor.zeros(DType.F32, 5, n.heads(), n.states, n.channels)
+                .fill(7)
+                .transpose(2, 3);
+        int[] slots = {4, 0, 2};
+        for (int k = 0; k < 3; k++) {
+            if (p.in.h0() == null) {
+                pool.select(0, slots[k]).fill(0);
+            } else {
+                pool.select(0, slots[k]).copyFrom(p.in.h0().select(0, k));
+            }
+        }
+        try (Workspace scratch = new Workspace()) {
+            for (int t = 0; t < steps; t++) {
+                Inputs step = Inputs.of(
+                                p.in.x().slice(1, t, t + 1),
+                                p.in.dt().slice(1, t, t + 1),
+                                p.in.a(),
+                                p.in.b().slice(1, t, t + 1),
+                                p.in.c().slice(1, t, t + 1))
+                        .withD(p.in.d())
+                        .withDtBias(p.in.dtBias())
+                        .withZ(p.in.z() == null ? null : p.in.z().slice(1, t, t + 1))
+                        .withH0(pool);
+                p.op().step(step, Tensor.of(slots), y.slice(1, t, t + 1), pool, scratch);
+                scratch.reset();
+            }
+        }
+        Trial.assertSameBits(whole.y().toFloatArray(), y.toFloatArray(), "y");
+        for (int k = 0; k < 3; k++) {
+            Trial.assertSameBits(
+                    whole.lastState().select(0, k).toFloatArray(),
+                    pool.select(0, slots[k]).toFloatArray(),
+                    "state");
+        }
+        for (float v : pool.select(0, 1).toFloatArray()) {
+            assertEquals(7, v); // nobody's
+        }
+    }
+
+    @Test
+    void noTimeKeepsTheStateAndMuchTimeForgetsIt() {
+        Tensor h0 = Trial.normal(new Random(1), 1, 3, 18, 7);
+        Tensor a = Tensor.zeros(DType.F32, 3).fill(-1);
+        Tensor x = Tensor.zeros(DType.F32, 1, 5, 3, 18);
+        Tensor b = Tensor.zeros(DType.F32, 1, 5, 1, 7).fill(1);
+        for (float dt : new float[] {0, 90, 1e8f, 1e30f}) {
+            Tensor delta = Tensor.zeros(DType.F32, 1, 5, 3).fill(dt);
+            Inputs in = Inputs.of(x, delta, a, b, b).withH0(h0);
+            float[][] out = Trial.everywhere(
+                    () -> new Tensor[] {Ssd.builder().build().forward(in).lastState()});
+            Trial.assertSameBits(dt == 0 ? h0.toFloatArray() : new float[3 * 18 * 7], out[0], "dt = " + dt);
+        }
+    }
+
+    @Test
+    void nanStaysInItsHeadAndChannel() {
+        Problem p = Problem.random(1, 40, new Sizes(1, 3, 20, 5), false, 5);
+        p.in.x().setFloat(Float.NaN, 0, 10, 1, 7);
+        p.in.dt().setFloat(Float.NaN, 0, 20, 2);
+        Tensor y = p.op().forward(p.in).y();
+        for (int t = 0; t < 40; t++) {
+            for (int h = 0; h < 3; h++) {
+                for (int c = 0; c < 20; c++) {
+                    boolean nan = (h == 1 && c == 7 && t >= 10) || (h == 2 && t >= 20);
+                    assertEquals(nan, Float.isNaN(y.getFloat(0, t, h, c)), t + " " + h + " " + c);
+                }
+            }
+        }
+    }
+
+    @Test
+    void whatDoesNotFitIsRefused() {
+        Problem p = Problem.random(2, 4, new Sizes(2, 2, 4, 3), false, 4);
+        Inputs in = p.in.withH0(null);
+        refused("dt:", new Inputs(in.x(), in.a(), in.a(), in.b(), in.c(), null, null, null, null, null));
+        refused("A:", new Inputs(in.x(), in.dt(), in.dt(), in.b(), in.c(), null, null, null, null, null));
+        refused("B:", new Inputs(in.x(), in.dt(), in.a(), in.dt(), in.c(), null, null, null, null, null));
+        refused("C:", new Inputs(in.x(), in.dt(), in.a(), in.b(), in.x(), null, null, null, null, null));
+        refused("D:", in.withD(in.dt()));
+        refused("z:", in.withZ(in.dt()));
+        refused("dtBias:", in.withDtBias(in.dt()));
+        refused("h0:", in.withH0(in.x()));
+        refused("cuSeqlens:", in.withCuSeqlens(Tensor.of(new int[] {0, 4})));
+        assertThrows(IllegalArgumentException.class, () -> Ssd.builder().dtLimit(2, 1));
+        assertThrows(IllegalArgumentException.class, () -> Ssd.builder().dtLimit(Float.NaN, 1));
+        try (Workspace scratch = new Workspace()) {
+            assertThrows(IllegalArgumentException.class, () -> p.op().forward(in, in.x(), null, scratch));
+            Inputs step = alone(Problem.random(1, 1, p.sizes, false, 4), 0);
+            Tensor pool = Tensor.zeros(DType.F32, 2, 4, 4, 3);
+            Tensor y = Tensor.zeros(DType.F32, 1, 1, 4, 4);
+            assertThrows(
+                    IndexOutOfBoundsException.class,
+                    () -> p.op().step(step.withH0(pool), Tensor.of(new int[] {2}), y, pool, scratch));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> p.op().step(step.withH0(null), Tensor.of(new int[] {0}), y, pool, scratch));
+        }
+    }
+
+    private static void refused(String message, Inputs in) {
+        var e = assertThrows(
+                IllegalArgumentException.class, () -> Ssd.builder().build().forward(in));
+        assertTrue(e.getMessage().startsWith(message), e.getMessage());
+    }
+}
