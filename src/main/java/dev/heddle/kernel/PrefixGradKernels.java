@@ -41,7 +41,7 @@ public interface PrefixGradKernels {
      * {@code gs = e sum(p)}, 0 for a skipped step.
      *
      * @param p rows as wide as {@code pHead}, a multiple of 64, says
-     * @param fold 64 bytes of scratch
+     * @param fold 128 bytes of zeroed scratch for each row: a step of a head
      */
     void gradScores(
             long p,

@@ -131,7 +131,7 @@ final class PrefixProbe {
         Block b = Block.at(scratch, lanes, tile);
         long step = b.step();
         if (variant == GRAD_SCORES) {
-            k.gradScores(b.matrix(0), b.head, step, b.s, 4 * HEADS, 4, b.coef, HEADS, STEPS, b.number(0));
+            k.gradScores(b.matrix(0), b.head, step, b.s, 4 * HEADS, 4, b.coef, HEADS, STEPS, b.matrix(1));
         } else if (variant < GRAD_DOTS) {
             long end = step * STEPS - b.head;
             k.gradients(

@@ -390,7 +390,8 @@ final class PrefixScan {
      * The memory of one chunk of a backward pass: the state before each block, the planes, results and terms of one block,
      * and what is carried from block to block.
      */
-    private record Desk(States saved, long coef, Matrix y, Matrix p, long gw, long d, long yLater, long pads) {}
+    private record Desk(
+            States saved, long coef, Matrix y, Matrix p, long gw, long d, long yLater, long pads, long fold) {}
 
     /**
      * Computes the gradients that have a place. The states before each block are computed first and kept; the results of a
@@ -444,7 +445,8 @@ final class PrefixScan {
                 scratch.empty(DType.F32, group, features).address(),
                 scratch.empty(DType.F32, group, features).address(),
                 scratch.empty(DType.F32, group, features).address(),
-                scratch.zeros(DType.F32, 48).address());
+                scratch.zeros(DType.F32, 48).address(),
+                scratch.zeros(DType.F32, block * group, 32).address());
     }
 
     /** A row for each step and head of a block. */
@@ -573,7 +575,7 @@ final class PrefixScan {
                     desk.coef,
                     unit.heads,
                     steps,
-                    desk.pads);
+                    desk.fold);
         }
     }
 

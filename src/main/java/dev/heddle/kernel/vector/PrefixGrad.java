@@ -1,5 +1,6 @@
 package dev.heddle.kernel.vector;
 
+import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
 import static dev.heddle.kernel.vector.V.f32;
@@ -66,11 +67,11 @@ public final class PrefixGrad implements PrefixGradKernels {
                 VectorMask<Integer> skipped = all(i32(c)).compare(VectorOperators.EQ, Prefix.SKIPPED);
                 FloatVector e = splat(c);
                 FloatVector r = splat(c + plane);
-                FloatVector u = splat(c + 2 * plane);
+                FloatVector inverse = all(1f / f32(c + 2 * plane)); // one division instead of one per vector
                 for (int t = 0; t < tile; t++) {
                     long o = Prefix.at(t, tile, last);
                     FloatVector carried = load(gwh + o);
-                    gs[t] = carried.add(load(gh + o).div(u));
+                    gs[t] = load(gh + o).fma(inverse, carried);
                     ds[t] = carried.fma(load(later + o).sub(load(yh + o)), load(dh + o));
                 }
                 for (int t = 0; t < tile; t++) {
@@ -121,16 +122,34 @@ public final class PrefixGrad implements PrefixGradKernels {
             long steps,
             long fold) {
         FloatVector[] acc = new FloatVector[EdgeDot.WIDTH / LANES];
-        for (long end = coef + 4 * heads * steps; coef != end; gs += gsStep, p += pStep) {
-            long out = gs;
+        long rows = fold + heads * steps * 2 * BYTES;
+        long f = fold;
+        for (long t = 0; t != steps; t++, p += pStep) {
             long ph = p;
-            for (long rowEnd = coef + 4 * heads; coef != rowEnd; coef += 4, out += gsHead) {
+            for (long h = 0; h != heads; h++, f += 2L * BYTES) {
                 EdgeDot.zero(acc);
                 for (long pEnd = ph + pHead; ph != pEnd; ph += EdgeDot.SPAN) {
                     EdgeDot.terms(acc, ph);
                 }
-                float sum = EdgeDot.fold(acc, fold);
-                EdgeDot.put(out, i32(coef) == Prefix.SKIPPED ? 0f : f32(coef) * sum);
+                for (int i = acc.length / 2; i >= 1; i /= 2) {
+                    for (int j = 0; j < i; j++) {
+                        acc[j] = acc[j].add(acc[j + i]);
+                    }
+                }
+                store(acc[0], f);
+            }
+        }
+        // halves of all rows together: what one row stored is in the cache when it is loaded again
+        for (int i = LANES / 2; i >= 1; i /= 2) {
+            for (f = fold; f != rows; f += 2L * BYTES) {
+                store(load(f).add(load(f + 4L * i)), f);
+            }
+        }
+        f = fold;
+        for (long t = 0; t != steps; t++, gs += gsStep) {
+            long out = gs;
+            for (long h = 0; h != heads; h++, out += gsHead, coef += 4, f += 2L * BYTES) {
+                EdgeDot.put(out, i32(coef) == Prefix.SKIPPED ? 0f : f32(coef) * f32(f));
             }
         }
     }
