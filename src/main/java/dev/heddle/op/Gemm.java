@@ -77,12 +77,12 @@ final class Gemm {
                 long cs);
     }
 
-    private static final int[] HEIGHTS = {6, 4, 2, 1};
+    static final int[] HEIGHTS = {6, 4, 2, 1};
     private static final int PACK = 4;
     private static final int TRANSPOSE = PACK + 1;
     private static final int COPY = TRANSPOSE + 1;
     private static final int FILL = COPY + 1;
-    private static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, FILL + 1, Gemm::probe);
+    static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, FILL + 1, Gemm::probe);
 
     /** Nanoseconds of one multiply-add and of packing one element, to tell small work from large. */
     private static final double NANOS = 0.015;
@@ -256,6 +256,11 @@ final class Gemm {
     /** Copies {@code rows} rows of {@code columns} elements. */
     static void copy(long from, long fs, long to, long ts, long rows, long columns) {
         kernels(COPY).copy(from, fs, to, ts, rows, columns);
+    }
+
+    /** Writes {@code columns} columns of {@code length} elements, {@code fs} bytes apart, as rows {@code ts} bytes apart. */
+    static void transpose(long from, long fs, long to, long ts, long columns, long length) {
+        kernels(TRANSPOSE).transpose(from, fs, to, ts, columns, length);
     }
 
     /** Sets {@code rows} rows of {@code columns} elements to one value. */
