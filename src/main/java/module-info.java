@@ -14,6 +14,7 @@ module dev.heddle {
     exports dev.heddle.graph;
     exports dev.heddle.io;
     exports dev.heddle.models;
+    exports dev.heddle.nn;
     exports dev.heddle.op;
     exports dev.heddle.optim;
     exports dev.heddle.tensor;

@@ -1,0 +1,2 @@
+/** Layers: parameters, and what is computed with them. */
+package dev.heddle.nn;
