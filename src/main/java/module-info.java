@@ -5,6 +5,7 @@ import org.jspecify.annotations.NullMarked;
 module dev.heddle {
     requires jdk.management;
     requires static com.fasterxml.jackson.core;
+    requires static de.siegmar.fastcsv;
     requires static info.picocli;
     requires static jdk.incubator.vector;
     requires static me.tongfei.progressbar;

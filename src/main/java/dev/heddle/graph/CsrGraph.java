@@ -22,6 +22,7 @@ public final class CsrGraph implements AutoCloseable {
     private final long nSrc;
     private final boolean owned;
     private volatile @Nullable Transpose transpose;
+    private volatile @Nullable CsrGraph withSelfLoops;
     private volatile @Nullable Boolean ascending;
 
     private CsrGraph(Segments rows, Tensor indices, long nSrc, boolean owned) {
@@ -244,6 +245,59 @@ public final class CsrGraph implements AutoCloseable {
         return rows.rowSplit();
     }
 
+    // ------------------------------------------------------------------ self loops
+
+    /**
+     * This square graph with one self loop at every node: those that are there are left out, and one comes after the other edges of
+     * each row. Made once and kept.
+     */
+    public CsrGraph withSelfLoops() {
+        CsrGraph g = withSelfLoops;
+        if (g == null) {
+            synchronized (this) {
+                g = withSelfLoops;
+                if (g == null) {
+                    withSelfLoops = g = makeSelfLoops();
+                }
+            }
+        }
+        return g;
+    }
+
+    private CsrGraph makeSelfLoops() {
+        if (nSrc != nDst()) {
+            throw new IllegalArgumentException("graph: " + this + ", must be square to have self loops");
+        }
+        Tensor indptr = Tensor.zeros(DType.I64, nDst() + 1);
+        try (Use _ = use();
+                Use _ = Use.of(indptr)) {
+            Adjacency all = Adjacency.of(this);
+            long p = indptr.address();
+            long n = 0;
+            for (long i = 0; i < nDst(); i++) {
+                for (long e = all.start(i); e < all.start(i + 1); e++) {
+                    n += all.source(e) == i ? 0 : 1;
+                }
+                Raw.ALL.set(Raw.I64, p + 8 * i + 8, ++n);
+            }
+            Tensor sources = Tensor.zeros(DType.I32, n);
+            try (Use _ = Use.of(sources)) {
+                long to = sources.address();
+                for (long i = 0; i < nDst(); i++) {
+                    for (long e = all.start(i); e < all.start(i + 1); e++) {
+                        if (all.source(e) != i) {
+                            Raw.ALL.set(Raw.I32, to, all.source(e));
+                            to += 4;
+                        }
+                    }
+                    Raw.ALL.set(Raw.I32, to, (int) i);
+                    to += 4;
+                }
+            }
+            return taking(indptr, sources, nSrc);
+        }
+    }
+
     // ------------------------------------------------------------------ the transpose
 
     /** The transposed graph, and the position that each of its edges has in the graph that it came from. */
@@ -309,7 +363,7 @@ public final class CsrGraph implements AutoCloseable {
     }
 
     /**
-     * Frees the arrays, and those of the transpose; those of a {@link #mapped} graph are left to their owner.
+     * Frees the arrays, those of the transpose and of the graph with self loops; those of a {@link #mapped} graph are left to their owner.
      *
      * @throws IllegalStateException if an operation is using them
      */
@@ -319,6 +373,10 @@ public final class CsrGraph implements AutoCloseable {
         if (t != null) {
             t.graph.close();
             t.perm.close();
+        }
+        CsrGraph loops = withSelfLoops;
+        if (loops != null) {
+            loops.close();
         }
         if (owned) {
             rows.pointers().close();

@@ -21,6 +21,11 @@ final class RowGroups {
         void run(long row, long rowEnd, long scratch);
     }
 
+    /** Works on rows {@code row} to {@code rowEnd} of one group. */
+    interface GroupBody {
+        void run(int group, long row, long rowEnd);
+    }
+
     /** How many groups there are of so many pieces. */
     static int count(int pieces) {
         return Math.min(pieces, MAX);
@@ -36,20 +41,26 @@ final class RowGroups {
         run(split, split.chunks(), nanos, bytes, workspace, body);
     }
 
+    /** The same, for who keeps memory of its own for each group. */
+    static void runOrdinary(RowSplit split, double nanos, GroupBody body) {
+        run(split, split.chunks(), nanos, body);
+    }
+
     private static void run(RowSplit split, int pieces, double nanos, long bytes, Workspace workspace, Body body) {
-        int groups = count(pieces);
-        if (groups == 0) {
-            return;
-        }
-        Tensor memory = workspace.empty(DType.U8, groups, bytes);
+        Tensor memory = workspace.empty(DType.U8, count(pieces), bytes);
         try (Use _ = Use.of(memory)) {
             long address = memory.address();
-            Team.run(groups, nanos, g -> {
-                int end = (int) ((g + 1L) * pieces / groups);
-                for (int p = (int) ((long) g * pieces / groups); p < end; p++) {
-                    body.run(split.firstRow(p), split.endRow(p), address + g * bytes);
-                }
-            });
+            run(split, pieces, nanos, (group, row, end) -> body.run(row, end, address + group * bytes));
         }
+    }
+
+    private static void run(RowSplit split, int pieces, double nanos, GroupBody body) {
+        int groups = count(pieces);
+        Team.run(groups, nanos, g -> {
+            int end = (int) ((g + 1L) * pieces / groups);
+            for (int p = (int) ((long) g * pieces / groups); p < end; p++) {
+                body.run(g, split.firstRow(p), split.endRow(p));
+            }
+        });
     }
 }

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * {@code w_e * x_j} or {@code x_j + w_e}.
  *
  * <ul>
- *   <li>{@code x} is float32 {@code [nSrc, F]} or {@code [nSrc, H, F]}; {@code y} is {@code [nDst, F]} or {@code [nDst, H, F]}.
+ *   <li>{@code x} (the features) is float32 {@code [nSrc, F]} or {@code [nSrc, H, F]}, or of a half type, which is widened first; {@code y} is {@code [nDst, F]} or {@code [nDst, H, F]}.
  *   <li>{@code w}, for MUL and ADD only, is float32 {@code [nnz]}: a scalar per edge; {@code [nnz, H]}: one per head, with an x of
  *       rank 3; or {@code [nnz, F]}: one per feature, with an x of rank 2.
  *   <li>{@code arg}, for MAX and MIN, is int32 and shaped like y: the CSR position of the first edge that has the extremum, -1 in
@@ -99,7 +99,8 @@ public final class Spmm {
     public record Gradients(@Nullable Tensor x, @Nullable Tensor w) {}
 
     /** Computes y, and arg for MAX and MIN. */
-    public Result forward(CsrGraph graph, Tensor x, @Nullable Tensor w) {
+    public Result forward(CsrGraph graph, Tensor features, @Nullable Tensor w) {
+        Tensor x = widened(features);
         Layout l = layout(graph, x, w);
         Tensor y = Tensor.zeros(DType.F32, l.rows(graph.nDst()));
         Tensor arg = reduce.isExtremum() ? Tensor.zeros(DType.I32, l.rows(graph.nDst())) : null;
@@ -108,7 +109,8 @@ public final class Spmm {
     }
 
     /** Computes into {@code y} and, if it is wanted, {@code arg}; allocates nothing but a split row's parts. */
-    public void forward(CsrGraph graph, Tensor x, @Nullable Tensor w, Tensor y, @Nullable Tensor arg) {
+    public void forward(CsrGraph graph, Tensor features, @Nullable Tensor w, Tensor y, @Nullable Tensor arg) {
+        Tensor x = widened(features);
         Layout l = layout(graph, x, w);
         Checks.shape("y", y, DType.F32, l.rows(graph.nDst()));
         Checks.wholeRows("y", y);
@@ -135,12 +137,13 @@ public final class Spmm {
      */
     public Gradients backward(
             CsrGraph graph,
-            Tensor x,
+            Tensor features,
             @Nullable Tensor w,
             Tensor gradY,
             @Nullable Tensor arg,
             boolean wantX,
             boolean wantW) {
+        Tensor x = widened(features);
         Layout l = layout(graph, x, w);
         Tensor gx = wantX ? Tensor.zeros(DType.F32, x.shape().toArray()) : null;
         Tensor gw = wantW && w != null ? Tensor.zeros(DType.F32, w.shape().toArray()) : null;
@@ -152,12 +155,13 @@ public final class Spmm {
     /** The same into the tensors given; a null one is not computed. */
     public void backward(
             CsrGraph graph,
-            Tensor x,
+            Tensor features,
             @Nullable Tensor w,
             Tensor gradY,
             @Nullable Tensor arg,
             @Nullable Tensor gradX,
             @Nullable Tensor gradW) {
+        Tensor x = widened(features);
         Layout l = layout(graph, x, w);
         checkGradient(graph, l, gradY, arg);
         if (gradX != null) {
@@ -181,6 +185,11 @@ public final class Spmm {
             Checks.apart("gradW", gradW, "gradX", gradX);
         }
         runBackward(graph, l, x, w, gradY, arg, gradX, gradW);
+    }
+
+    /** Half types are for storage only: their rows are widened before anything is computed. */
+    private static Tensor widened(Tensor x) {
+        return x.dtype() == DType.F16 || x.dtype() == DType.BF16 ? x.to(DType.F32) : x;
     }
 
     // ------------------------------------------------------------------ checks

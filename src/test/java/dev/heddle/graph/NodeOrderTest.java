@@ -68,6 +68,52 @@ class NodeOrderTest {
         }
     }
 
+    private static long bandwidth(CsrGraph g) {
+        int[] src = g.indices();
+        int[] dst = g.destinations().toIntArray();
+        return IntStream.range(0, src.length)
+                .map(e -> Math.abs(src[e] - dst[e]))
+                .max()
+                .orElse(0);
+    }
+
+    /** A grid whose nodes were shuffled: neighbours come close together again. */
+    @Test
+    void reverseCuthillMcKeeNarrowsTheBand() {
+        int side = 30;
+        int n = side * side;
+        int[] label = new Random(1).ints(0, n).distinct().limit(n).toArray();
+        int[] src = new int[4 * n];
+        int[] dst = new int[4 * n];
+        int m = 0;
+        for (int i = 0; i < n; i++) {
+            for (int j : new int[] {i % side + 1 < side ? i + 1 : -1, i + side < n ? i + side : -1}) {
+                if (j >= 0) {
+                    src[m] = dst[m + 1] = label[i];
+                    dst[m] = src[m + 1] = label[j];
+                    m += 2;
+                }
+            }
+        }
+        CsrGraph graph = CsrGraph.fromCoo(
+                        Tensor.of(java.util.Arrays.copyOf(src, m)), Tensor.of(java.util.Arrays.copyOf(dst, m)), n, n)
+                .graph();
+        CsrGraph ordered = NodeOrder.reverseCuthillMcKee(graph).relabel(graph).graph();
+        assertTrue(bandwidth(graph) > n / 2, "shuffled: " + bandwidth(graph));
+        assertTrue(bandwidth(ordered) <= 2L * side, "ordered: " + bandwidth(ordered));
+    }
+
+    /** Directed edges, several components, lone nodes: still every node once. */
+    @Property(tries = 60)
+    void reverseCuthillMcKeeIsAnOrder(@ForAll @IntRange(max = 80) int n, @ForAll long seed) {
+        CsrGraph graph = n == 0 ? CsrGraph.of(new long[1], new int[0], 0) : random(new Random(seed), n, n / 2);
+        int[] perm = NodeOrder.reverseCuthillMcKee(graph).perm().toIntArray();
+        assertArrayEquals(
+                IntStream.range(0, n).toArray(), IntStream.of(perm).sorted().toArray());
+        assertArrayEquals(perm, NodeOrder.reverseCuthillMcKee(graph).perm().toIntArray());
+        assertArrayEquals(perm, NodeOrder.of(Tensor.of(perm)).perm().toIntArray());
+    }
+
     @Test
     void refusesWhatIsNoOrder() {
         assertThrows(IllegalArgumentException.class, () -> NodeOrder.of(Tensor.of(new int[] {0, 2, 2})));

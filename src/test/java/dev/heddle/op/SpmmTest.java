@@ -347,4 +347,24 @@ class SpmmTest {
                 .toFloatArray();
         assertTrue(Arrays.equals(new float[27], y));
     }
+
+    /** Features of a half type are summed in float32, as if they had been widened by hand. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F16", "BF16"})
+    void halfFeaturesAreWidened(DType half) {
+        Random rnd = new Random(5);
+        CsrGraph g = RandomGraph.of(rnd, 9, 7, 6).csr();
+        Tensor x = floats(rnd, 7, 20).to(half);
+        Tensor w = floats(rnd, g.nnz());
+        Tensor gy = floats(rnd, 9, 20);
+        Spmm op = Spmm.builder().message(Message.MUL).build();
+        assertArrayEquals(
+                op.forward(g, x.to(DType.F32), w).y().toFloatArray(),
+                op.forward(g, x, w).y().toFloatArray());
+        assertArrayEquals(
+                op.backward(g, x.to(DType.F32), w, gy, null, true, true).w().toFloatArray(),
+                op.backward(g, x, w, gy, null, true, true).w().toFloatArray());
+    }
 }
