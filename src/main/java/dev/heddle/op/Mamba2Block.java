@@ -27,7 +27,6 @@ import org.jspecify.annotations.Nullable;
  * <p>After state-spaces/mamba {@code modules/mamba2.Mamba2}.
  */
 public final class Mamba2Block {
-    private static final Matmul PROJECT = Matmul.builder().transposeB(true).build();
     private static final CausalConv1d CONV = CausalConv1d.builder().silu(true).build();
 
     private final long groups;
@@ -159,7 +158,7 @@ public final class Mamba2Block {
         check(p, x);
         Tensor y = Tensor.zeros(DType.F32, x.shape().toArray());
         try (Workspace scratch = new Workspace()) {
-            new Pass(p, x, null, scratch).forward(y);
+            new Pass(p, x, scratch).forward(y);
         }
         return y;
     }
@@ -172,7 +171,7 @@ public final class Mamba2Block {
         Apart apart = new Apart().in("x", x);
         p.asMap().forEach(apart::in);
         apart.out("y", y);
-        new Pass(p, x, null, scratch).forward(y);
+        new Pass(p, x, scratch).forward(y);
     }
 
     /** The gradients of x and of all parameters, as new tensors. */
@@ -181,17 +180,19 @@ public final class Mamba2Block {
         Checks.like("gradY", gradY, DType.F32, "x", x);
         Checks.contiguous("gradY", gradY);
         try (Workspace scratch = new Workspace()) {
-            return new Pass(p, x, null, scratch).backward(gradY);
+            return new Pass(p, x, scratch).backward(gradY);
         }
     }
 
-    /** Streams through the block, all at their start. */
+    /** Streams through the block, all at their start. They keep a packed copy of the projections. */
     public MambaStream stream(Parameters p, int slots) {
         check(p);
-        long channels = p.heads() == 0 ? 0 : p.inner() / p.heads();
+        Projection in = Projection.packed(p.inProj);
+        Projection out = Projection.packed(p.outProj);
+        long channels = p.inner() / p.heads();
         return new MambaStream(
                 (x, conv, ssm, numbers, y, scratch) ->
-                        new Pass(p, x, new States(conv, ssm, numbers), scratch).forward(y),
+                        new Pass(p, in, out, x, new States(conv, ssm, numbers), scratch).forward(y),
                 p.model(),
                 Tensor.zeros(DType.F32, slots, p.convWeight.dim(2) - 1, p.mixed()),
                 Tensor.zeros(DType.F32, slots, p.heads(), states(p), channels).transpose(2, 3));
@@ -204,6 +205,7 @@ public final class Mamba2Block {
     /** One pass over checked arguments: what the steps leave to each other. */
     private final class Pass {
         private final Parameters p;
+        private final Projection outProj;
         private final Workspace scratch;
         private final @Nullable States pool;
         private final long rows;
@@ -218,8 +220,13 @@ public final class Mamba2Block {
         private final Tensor scanned;
         private final RmsNorm norm;
 
-        Pass(Parameters p, Tensor x, @Nullable States pool, Workspace scratch) {
+        Pass(Parameters p, Tensor x, Workspace scratch) {
+            this(p, Projection.of(p.inProj), Projection.of(p.outProj), x, null, scratch);
+        }
+
+        Pass(Parameters p, Projection inProj, Projection outProj, Tensor x, @Nullable States pool, Workspace scratch) {
             this.p = p;
+            this.outProj = outProj;
             this.scratch = scratch;
             this.pool = pool;
             long batch = x.dim(0);
@@ -227,7 +234,7 @@ public final class Mamba2Block {
             rows = batch * steps;
             this.x = x.reshape(rows, p.model());
             projected = scratch.empty(DType.F32, batch, steps, p.inProj.dim(0));
-            PROJECT.forward(this.x, p.inProj, null, flat(projected), scratch);
+            inProj.apply(this.x, flat(projected), scratch);
             mixed = scratch.empty(DType.F32, batch, steps, p.mixed());
             convolve();
             a = MambaBlock.negativeExp(p.aLog, scratch.empty(DType.F32, p.heads()));
@@ -292,7 +299,7 @@ public final class Mamba2Block {
         }
 
         void forward(Tensor y) {
-            PROJECT.forward(flat(normed()), p.outProj, null, flat(y), scratch);
+            outProj.apply(flat(normed()), flat(y), scratch);
         }
 
         private Tensor normed() {
@@ -307,7 +314,8 @@ public final class Mamba2Block {
         Gradients backward(Tensor gradY) {
             Tensor gOut = MambaBlock.zeros(p.outProj);
             Tensor gNormed = empty(scanned);
-            PROJECT.backward(flat(normed()), p.outProj, flat(gradY), flat(gNormed), gOut, null, false, scratch);
+            Projection.MATMUL.backward(
+                    flat(normed()), p.outProj, flat(gradY), flat(gNormed), gOut, null, false, scratch);
             Tensor gProjected = empty(projected);
             Tensor gScanned = gNormed;
             Tensor gNorm = null;
@@ -340,7 +348,7 @@ public final class Mamba2Block {
                     scratch);
             Tensor gX = Tensor.zeros(DType.F32, gradY.shape().toArray());
             Tensor gIn = MambaBlock.zeros(p.inProj);
-            PROJECT.backward(x, p.inProj, flat(gProjected), flat(gX), gIn, null, false, scratch);
+            Projection.MATMUL.backward(x, p.inProj, flat(gProjected), flat(gX), gIn, null, false, scratch);
             Tensor gA = MambaBlock.zeros(p.aLog);
             Tensor gD = MambaBlock.zeros(p.d);
             Tensor gDtBias = MambaBlock.zeros(p.dtBias);

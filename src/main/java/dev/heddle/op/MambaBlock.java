@@ -6,6 +6,7 @@ import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,7 +27,6 @@ import org.jspecify.annotations.Nullable;
  * <p>After state-spaces/mamba {@code modules/mamba_simple.Mamba}.
  */
 public final class MambaBlock {
-    private static final Matmul PROJECT = Matmul.builder().transposeB(true).build();
     private static final CausalConv1d CONV = CausalConv1d.builder().silu(true).build();
 
     private MambaBlock() {}
@@ -132,16 +132,17 @@ public final class MambaBlock {
         }
     }
 
-    /** Streams through the block, all at their start. */
+    /** Streams through the block, all at their start. They keep a packed copy of the projections. */
     public static MambaStream stream(Parameters p, int slots) {
         check(p);
         Tensor a = negativeExp(p.aLog, Tensor.zeros(DType.F32, p.inner(), p.states()));
+        Projections packed = Projections.of(p, Projection::packed);
         ScanBlocks blocks = ScanBlocks.of(1, p.inner());
         var decays = new SelectiveRule.Decays(
                 blocks, a, Tensor.zeros(DType.F32, blocks.count(), p.states(), ScanKernels.BLOCK));
         return new MambaStream(
                 (x, conv, ssm, numbers, y, scratch) ->
-                        new Pass(p, x, a, decays, new States(conv, ssm, numbers), scratch).forward(y),
+                        new Pass(p, packed, x, a, decays, new States(conv, ssm, numbers), scratch).forward(y),
                 p.model(),
                 Tensor.zeros(DType.F32, slots, p.convWeight.dim(2) - 1, p.inner()),
                 Tensor.zeros(DType.F32, slots, p.states(), p.inner()).transpose(1, 2));
@@ -175,9 +176,17 @@ public final class MambaBlock {
         }
     }
 
+    /** The products of a pass. */
+    private record Projections(Projection in, Projection x, Projection dt, Projection out) {
+        static Projections of(Parameters p, Function<Tensor, Projection> how) {
+            return new Projections(how.apply(p.inProj), how.apply(p.xProj), how.apply(p.dtProj), how.apply(p.outProj));
+        }
+    }
+
     /** One pass over checked arguments: what the steps leave to each other. */
     private static final class Pass {
         private final Parameters p;
+        private final Projections projections;
         private final Workspace scratch;
         private final @Nullable States pool;
         private final long rows;
@@ -193,17 +202,26 @@ public final class MambaBlock {
         private final Tensor scanned;
 
         Pass(Parameters p, Tensor x, Workspace scratch) {
-            this(p, x, negativeExp(p.aLog, scratch.empty(DType.F32, p.inner(), p.states())), null, null, scratch);
+            this(
+                    p,
+                    Projections.of(p, Projection::of),
+                    x,
+                    negativeExp(p.aLog, scratch.empty(DType.F32, p.inner(), p.states())),
+                    null,
+                    null,
+                    scratch);
         }
 
         Pass(
                 Parameters p,
+                Projections projections,
                 Tensor x,
                 Tensor a,
                 SelectiveRule.@Nullable Decays decays,
                 @Nullable States pool,
                 Workspace scratch) {
             this.p = p;
+            this.projections = projections;
             this.a = a;
             this.scratch = scratch;
             this.pool = pool;
@@ -212,13 +230,13 @@ public final class MambaBlock {
             rows = batch * steps;
             this.x = x.reshape(rows, p.model());
             xz = scratch.empty(DType.F32, batch, steps, 2 * p.inner());
-            PROJECT.forward(this.x, p.inProj, null, flat(xz), scratch);
+            projections.in.apply(this.x, flat(xz), scratch);
             u = scratch.empty(DType.F32, batch, steps, p.inner());
             convolve();
             mixed = scratch.empty(DType.F32, batch, steps, p.rank() + 2 * p.states());
-            PROJECT.forward(flat(u), p.xProj, null, flat(mixed), scratch);
+            projections.x.apply(flat(u), flat(mixed), scratch);
             Tensor delta = scratch.empty(DType.F32, batch, steps, p.inner());
-            PROJECT.forward(flat(mixed).slice(1, 0, p.rank()), p.dtProj, null, flat(delta), scratch);
+            projections.dt.apply(flat(mixed).slice(1, 0, p.rank()), flat(delta), scratch);
             in = new SelectiveScan.Inputs(
                     u,
                     delta,
@@ -278,7 +296,7 @@ public final class MambaBlock {
         }
 
         void forward(Tensor y) {
-            PROJECT.forward(flat(scanned), p.outProj, null, flat(y), scratch);
+            projections.out.apply(flat(scanned), flat(y), scratch);
         }
 
         Gradients backward(Tensor gradY) {
@@ -293,7 +311,8 @@ public final class MambaBlock {
                     zeros(p.d),
                     zeros(p.outProj));
             Tensor gScanned = empty(scanned);
-            PROJECT.backward(flat(scanned), p.outProj, flat(gradY), flat(gScanned), g.outProj, null, false, scratch);
+            Projection.MATMUL.backward(
+                    flat(scanned), p.outProj, flat(gradY), flat(gScanned), g.outProj, null, false, scratch);
             Tensor gXz = empty(xz);
             Tensor gU = empty(u);
             Tensor gDelta = empty(u);
@@ -307,8 +326,8 @@ public final class MambaBlock {
             part(gMixed, 1).copyFrom(gC);
             Tensor dt = flat(mixed).slice(1, 0, p.rank());
             Tensor gDt = flat(gMixed).slice(1, 0, p.rank());
-            PROJECT.backward(dt, p.dtProj, flat(gDelta), gDt, g.dtProj, null, false, scratch);
-            PROJECT.backward(flat(u), p.xProj, flat(gMixed), flat(gU), g.xProj, null, true, scratch);
+            Projection.MATMUL.backward(dt, p.dtProj, flat(gDelta), gDt, g.dtProj, null, false, scratch);
+            Projection.MATMUL.backward(flat(u), p.xProj, flat(gMixed), flat(gU), g.xProj, null, true, scratch);
             CONV.backward(
                     inner(xz),
                     taps(p.convWeight),
@@ -320,7 +339,7 @@ public final class MambaBlock {
                     new CausalConv1d.Gradients(inner(gXz), taps(g.convWeight), g.convBias, null),
                     scratch);
             Tensor gX = Tensor.zeros(DType.F32, gradY.shape().toArray());
-            PROJECT.backward(x, p.inProj, flat(gXz), flat(gX), g.inProj, null, false, scratch);
+            Projection.MATMUL.backward(x, p.inProj, flat(gXz), flat(gX), g.inProj, null, false, scratch);
             return new Gradients(gX, g);
         }
 

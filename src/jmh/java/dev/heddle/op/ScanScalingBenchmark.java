@@ -1,0 +1,82 @@
+package dev.heddle.op;
+
+import dev.heddle.tensor.DType;
+import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** The selective scan in length, in channels and in batch, one after another from 1x1024x64. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MILLISECONDS)
+@Warmup(iterations = 3, time = 2)
+@Measurement(iterations = 5, time = 1)
+@Fork(
+        value = 3,
+        jvmArgsPrepend = {
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Dheddle.backend=vector",
+            "-Xmx8g"
+        })
+public class ScanScalingBenchmark {
+    @Param({
+        "1x1024x64",
+        "1x4096x64",
+        "1x16384x64",
+        "1x65536x64",
+        "1x262144x64",
+        "1x1048576x64",
+        "1x1024x256",
+        "1x1024x1024",
+        "1x1024x4096",
+        "4x1024x64",
+        "16x1024x64",
+        "64x1024x64"
+    })
+    public String shape;
+
+    private SelectiveScan.Inputs in;
+    private Tensor y;
+    private Workspace scratch;
+    private final SelectiveScan op = SelectiveScan.builder().deltaSoftplus(true).build();
+
+    @Setup
+    public void setUp() {
+        String[] s = shape.split("x");
+        long batch = Long.parseLong(s[0]);
+        long steps = Long.parseLong(s[1]);
+        long channels = Long.parseLong(s[2]);
+        Random32 r = new Random32();
+        in = new SelectiveScan.Inputs(
+                r.normal(batch, steps, channels),
+                r.affine(0.5, -4, batch, steps, channels),
+                Tensor.zeros(DType.F32, channels, 16).fill(-1),
+                r.normal(batch, steps, 16),
+                r.normal(batch, steps, 16),
+                r.normal(channels),
+                r.normal(batch, steps, channels),
+                null,
+                null,
+                null);
+        y = Tensor.zeros(DType.F32, batch, steps, channels);
+        scratch = new Workspace();
+    }
+
+    @Benchmark
+    public void heddle() {
+        op.forward(in, y, null, scratch);
+        scratch.reset();
+    }
+}
