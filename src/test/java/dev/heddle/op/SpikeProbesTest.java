@@ -18,6 +18,7 @@ class SpikeProbesTest {
         probe(SpikeWalk.KERNELS, SpikeWalk.VARIANTS, SpikeWalk::probe);
         probe(Wkv6.KERNELS, Wkv6.VARIANTS, Wkv6::probe);
         probe(Wkv7.KERNELS, Wkv7.VARIANTS, Wkv7::probe);
+        probe(AdaptiveLif.KERNELS, AdaptiveLif.VARIANTS, AdaptiveLif::probe);
         probe(LifRun.KERNELS, LifProbe.VARIANTS, LifProbe::run);
     }
 

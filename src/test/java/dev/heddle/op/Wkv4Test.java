@@ -314,6 +314,31 @@ class Wkv4Test {
         });
     }
 
+    /** The state neither grows nor drifts: a million tokens in calls of 1000 and in calls of 250. */
+    @Test
+    void aMillionTokens() {
+        Case x = Case.of(new Random(13), 1, 1000, 16, false);
+        Wkv4State[] states = {Wkv4State.empty(1, 16), Wkv4State.empty(1, 16)};
+        Tensor y = Tensor.zeros(DType.F32, 1, 1000, 16);
+        for (int i = 0; i < 1000; i++) {
+            OP.forward(x.k, x.v, x.w, x.u, states[0], y, states[0]);
+            for (int from = 0; from < 1000; from += 250) {
+                OP.forward(
+                        x.k.slice(1, from, from + 250),
+                        x.v.slice(1, from, from + 250),
+                        x.w,
+                        x.u,
+                        states[1],
+                        y.slice(1, from, from + 250),
+                        states[1]);
+            }
+        }
+        same(states[0].planes(), states[1].planes());
+        for (float f : y.toFloatArray()) {
+            assertTrue(Math.abs(f) < 5, "a mean of values, " + f);
+        }
+    }
+
     @Test
     void refusesBadArguments() {
         Case x = Case.of(new Random(1), 2, 3, 4, true);
