@@ -49,7 +49,7 @@ public interface Wkv7Kernels {
      * Rows of values, in registers: {@code S_i = w S_i + sa_i b + v_i k}. Without {@code keep}, {@code gr += gy_i S_i} and the state goes to {@code
      * to}; with it, the state before each step is kept.
      *
-     * @param rows one of 1 and 4
+     * @param rows one of 1 and 2
      */
     void rows(
             int tile,

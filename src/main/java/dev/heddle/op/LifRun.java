@@ -31,9 +31,9 @@ record LifRun(
     private static final double NANOS = 0.3;
 
     /** Into so many parts, if they do not get too narrow, the neurons of a batch are split. */
-    private static final long PARTS = 8;
+    private static final long PARTS = 4;
 
-    private static final long NARROWEST = 128;
+    private static final long NARROWEST = 384;
     private static final long WIDEST = 2048;
 
     /** Steps between two states that the backward keeps. */

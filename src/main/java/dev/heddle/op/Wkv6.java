@@ -31,10 +31,10 @@ import org.jspecify.annotations.Nullable;
  * <p>An output may not overlap an input. After BlinkDL/RWKV-LM.
  */
 public final class Wkv6 {
-    private static final int[] SIZES = {4, 3, 2, 1};
+    private static final int[] SIZES = {2, 1};
     private static final int SCAN = 0;
-    private static final int SWEEP = SCAN + 16;
-    private static final int DOTS = SWEEP + 8;
+    private static final int SWEEP = SCAN + 8;
+    private static final int DOTS = SWEEP + 4;
     private static final int SCALE = DOTS + 2;
     private static final int SUM = SCALE + 2;
     static final int VARIANTS = SUM + 1;
@@ -217,11 +217,11 @@ public final class Wkv6 {
     // ------------------------------------------------------------------ kernels
 
     private static int variant(int base, int tile, int rows) {
-        return base + tile - 1 + (rows == 1 ? 0 : 4);
+        return base + tile - 1 + (rows == 1 ? 0 : 2);
     }
 
     private static int scan(int tile, int rows, boolean lanewise) {
-        return variant(SCAN, tile, rows) + (lanewise ? 8 : 0);
+        return variant(SCAN, tile, rows) + (lanewise ? 4 : 0);
     }
 
     /** The kernels of one kind: for tiles of four rows, and of one. */
@@ -676,8 +676,8 @@ public final class Wkv6 {
 
     static long probe(Wkv6Kernels f, int lanes, int variant, long scratch) {
         long steps = BLOCK;
-        int tile = lanes == 1 && variant < DOTS && variant % 4 != 0 ? 4 : variant % 4 + 1;
-        int rows = variant < DOTS && variant / 4 % 2 == 1 ? ROWS : 1;
+        int tile = variant % 2 + 1;
+        int rows = variant < DOTS && variant / 2 % 2 == 1 ? ROWS : 1;
         long columns = (long) tile * lanes;
         long wide = Math.max(columns, 64);
         long row = 4 * wide;
@@ -690,7 +690,7 @@ public final class Wkv6 {
         long tiles = s + matrix;
         long end = row * (steps - 1);
         if (variant < SWEEP) {
-            boolean lanewise = variant >= 8;
+            boolean lanewise = variant >= 4;
             f.scan(tile, rows, lanewise, a, row, a, row, b, row, b, row, c, row, s, s, row, last, steps);
         } else if (variant < DOTS) {
             f.replay(tile, rows, a, row, b, row, b, row, s, row, last, tiles, steps);

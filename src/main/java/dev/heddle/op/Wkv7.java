@@ -41,7 +41,7 @@ public final class Wkv7 {
     private static final long BLOCK = WkvHead.BLOCK;
 
     /** Rows of state in a tile of the backward. */
-    private static final int ROWS = 4;
+    private static final int ROWS = 2;
 
     /** Nanoseconds for an element of the state and a step. */
     private static final double NANOS = 0.1;
@@ -367,8 +367,8 @@ public final class Wkv7 {
         return base + tile - 1 + (rows == 1 ? 0 : 2);
     }
 
-    /** Tiles of four rows, and of one. */
-    private record Grid(List<Pass<Wkv7Kernels>> four, List<Pass<Wkv7Kernels>> one) {
+    /** Tiles of two rows, and of one. */
+    private record Grid(List<Pass<Wkv7Kernels>> two, List<Pass<Wkv7Kernels>> one) {
         static Grid of(int base, long n) {
             return new Grid(
                     Tiles.over(KERNELS, n, BACK_SIZES, t -> variant(base, t, ROWS)),
@@ -376,7 +376,7 @@ public final class Wkv7 {
         }
 
         List<Pass<Wkv7Kernels>> passes(int rows) {
-            return rows == 1 ? one : four;
+            return rows == 1 ? one : two;
         }
     }
 

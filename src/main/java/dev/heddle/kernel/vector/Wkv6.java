@@ -19,10 +19,7 @@ public final class Wkv6 implements Wkv6Kernels {
     @Override
     @Kernel
     public void scan(
-            @Const(
-                            value = {1, 2, 3, 4},
-                            oneLane = {1, 4})
-                    int tile,
+            @Const({1, 2}) int tile,
             @Const({1, 4}) int rows,
             @Const boolean lanewise,
             long r,
@@ -71,10 +68,7 @@ public final class Wkv6 implements Wkv6Kernels {
     @Override
     @Kernel
     public void replay(
-            @Const(
-                            value = {1, 2, 3, 4},
-                            oneLane = {1, 4})
-                    int tile,
+            @Const({1, 2}) int tile,
             @Const({1, 4}) int rows,
             long k,
             long ks,
@@ -110,10 +104,7 @@ public final class Wkv6 implements Wkv6Kernels {
     @Override
     @Kernel
     public void sweep(
-            @Const(
-                            value = {1, 2, 3, 4},
-                            oneLane = {1, 4})
-                    int tile,
+            @Const({1, 2}) int tile,
             @Const({1, 4}) int rows,
             long v,
             long vs,

@@ -118,7 +118,7 @@ public final class Wkv7 implements Wkv7Kernels {
     @Kernel
     public void rows(
             @Const({1, 2}) int tile,
-            @Const({1, 4}) int rows,
+            @Const({1, 2}) int rows,
             @Const boolean keep,
             long w,
             long ws,
@@ -187,7 +187,7 @@ public final class Wkv7 implements Wkv7Kernels {
     @Kernel
     public void sweep(
             @Const({1, 2}) int tile,
-            @Const({1, 4}) int rows,
+            @Const({1, 2}) int rows,
             long w,
             long ws,
             long a,
