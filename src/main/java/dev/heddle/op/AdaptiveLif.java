@@ -285,8 +285,7 @@ public final class AdaptiveLif {
         long plane = row * (steps + 1);
         long carry = v + 2 * plane;
         if (variant < BACKWARD) {
-            k.forward(
-                    variant == 1, x, row, y, row, v, row, plane, 0.5f, 0.5f, 1, 0, 0.9f, 0.1f, steps, columns);
+            k.forward(variant == 1, x, row, y, row, v, row, plane, 0.5f, 0.5f, 1, 0, 0.9f, 0.1f, steps, columns);
         } else {
             int i = variant - BACKWARD;
             long last = row * (steps - 1);

@@ -117,7 +117,9 @@ class AdaptiveLifTest {
             AdaptiveLif.Result first = op.forward(x.slice(1, 0, 11), null, null);
             AdaptiveLif.Result second = op.forward(x.slice(1, 11, 30), first.vLast(), first.aLast());
             assertSameBits(
-                    whole.spike().slice(1, 11, 30).toFloatArray(), second.spike().toFloatArray(), "spikes");
+                    whole.spike().slice(1, 11, 30).toFloatArray(),
+                    second.spike().toFloatArray(),
+                    "spikes");
             assertSameBits(whole.aLast().toFloatArray(), second.aLast().toFloatArray(), "a");
             return new Tensor[] {whole.spike(), whole.vLast()};
         });
@@ -129,7 +131,8 @@ class AdaptiveLifTest {
         everywhere(() -> {
             AdaptiveLif op = AdaptiveLif.builder().adaptation(0.5f, 0).build();
             Tensor spike = op.forward(x, null, null).spike();
-            assertSameBits(Lif.builder().build().forward(x, null).spike().toFloatArray(), spike.toFloatArray(), "spikes");
+            assertSameBits(
+                    Lif.builder().build().forward(x, null).spike().toFloatArray(), spike.toFloatArray(), "spikes");
             return new Tensor[] {spike};
         });
     }

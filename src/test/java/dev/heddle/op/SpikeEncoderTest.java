@@ -51,7 +51,8 @@ class SpikeEncoderTest {
     void changesAreCountedFromTheLastSpike() {
         Tensor x = Tensor.of(new float[] {0, 0.4f, 0.8f, 1.2f, 1.25f, 0, 0, Float.NaN, 3}, 1, 9, 1);
         assertArrayEquals(
-                new float[] {0, 0, 1, 0, 0, 1, 0, 0, 1}, SpikeEncoder.delta(x, 0.5f).toFloatArray());
+                new float[] {0, 0, 1, 0, 0, 1, 0, 0, 1},
+                SpikeEncoder.delta(x, 0.5f).toFloatArray());
         assertEquals(0, SpikeEncoder.delta(Tensor.zeros(DType.F32, 2, 0, 3), 1).size());
     }
 
