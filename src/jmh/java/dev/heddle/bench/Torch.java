@@ -1,6 +1,7 @@
 package dev.heddle.bench;
 
 import java.lang.ref.Reference;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -109,6 +110,11 @@ public final class Torch {
             wide[i] = values[i];
         }
         return torch.tensor(wide).retainReference();
+    }
+
+    /** A pointer to a tensor's memory; {@code t} must outlive it. */
+    public static FloatPointer floats(dev.heddle.tensor.Tensor t) {
+        return new FloatPointer(new At(t.address()));
     }
 
     public static void threads(int n) {

@@ -1,5 +1,6 @@
 package dev.heddle.kernel;
 
+import dev.heddle.bench.Bar;
 import dev.heddle.memory.Block;
 import dev.heddle.memory.Raw;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +24,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /** Activations beside the same made of the Vector API's own functions, on 4096 elements in the first cache. */
+@Bar(method = "heddle", peer = "jdk", atLeast = 1 / 0.8, where = " function=EXP ")
+@Bar(method = "heddle", peer = "jdk", atLeast = 1.3, where = " function=SIGMOID ")
+@Bar(method = "heddle", peer = "jdk", atLeast = 1.8, where = " function=SOFTPLUS ")
+@Bar(method = "heddle", peer = "jdk", atLeast = 1.2, where = " function=TANH ")
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)

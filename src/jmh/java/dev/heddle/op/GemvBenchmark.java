@@ -1,0 +1,130 @@
+package dev.heddle.op;
+
+import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
+import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
+import static org.bytedeco.openblas.global.openblas.cblas_sgemv;
+
+import dev.heddle.bench.Bar;
+import dev.heddle.bench.Peak;
+import dev.heddle.bench.Peers;
+import dev.heddle.bench.Torch;
+import dev.heddle.op.PackedWeight.Storage;
+import dev.heddle.parallel.Team;
+import dev.heddle.tensor.DType;
+import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
+import java.util.concurrent.TimeUnit;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.openblas.global.openblas;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** The last layer of a language model for one token: a weight of 50,277 rows of 768, beside OpenBLAS and reading memory. */
+@Bar(method = "f32", peer = "read", atLeast = 0.85)
+@Bar(method = "f32", peer = "openblas", atLeast = 1.3)
+@Bar(method = "matmul", peer = "openblas", atLeast = 1.3)
+@Bar(method = "bf16", peer = "f32", atLeast = 1.7)
+@Bar(method = "int8", peer = "f32", atLeast = 3)
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 2)
+@Measurement(iterations = 5, time = 1)
+@Fork(
+        value = 3,
+        jvmArgsPrepend = {"--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
+public class GemvBenchmark {
+    private static final int N = 50_277;
+    private static final int K = 768;
+
+    @Param({"1", "2"})
+    public int threads;
+
+    private final Tensor weight = Peers.random(1, N, K);
+    private final Tensor x = Peers.random(2, 1, K);
+    private final Tensor y = Tensor.zeros(DType.F32, 1, N);
+    private final PackedWeight f32 = PackedWeight.of(weight, Storage.F32);
+    private final PackedWeight bf16 = PackedWeight.of(weight, Storage.BF16);
+    private final PackedWeight f16 = PackedWeight.of(weight, Storage.F16);
+    private final PackedWeight int8 = PackedWeight.of(weight, Storage.I8);
+    private final PackedWeight int8Groups = PackedWeight.of(weight, Storage.I8, 64);
+    private final Matmul matmul = Matmul.builder().transposeB(true).build();
+    private final Linear linear = Linear.builder().build();
+    private final Workspace scratch = new Workspace();
+    private final FloatPointer pointerW = Torch.floats(weight);
+    private final FloatPointer pointerX = Torch.floats(x);
+    private final FloatPointer pointerY = new FloatPointer(N);
+
+    @Setup
+    public void setUp() {
+        openblas.blas_set_num_threads(threads);
+        openblas();
+        float[] theirs = new float[N];
+        pointerY.get(theirs);
+        matmul();
+        Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
+        f32();
+        Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
+        int8();
+        Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 2);
+    }
+
+    private void run(PackedWeight w) {
+        scratch.reset();
+        Team.with(threads, () -> linear.forward(x, w, null, y, scratch));
+    }
+
+    @Benchmark
+    public void f32() {
+        run(f32);
+    }
+
+    @Benchmark
+    public void bf16() {
+        run(bf16);
+    }
+
+    @Benchmark
+    public void f16() {
+        run(f16);
+    }
+
+    @Benchmark
+    public void int8() {
+        run(int8);
+    }
+
+    @Benchmark
+    public void int8Groups() {
+        run(int8Groups);
+    }
+
+    /** With the weight as it is stored in checkpoints. */
+    @Benchmark
+    public void matmul() {
+        scratch.reset();
+        Team.with(threads, () -> matmul.forward(x, weight, null, y, scratch));
+    }
+
+    @Benchmark
+    public void openblas() {
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, N, K, 1, pointerW, K, pointerX, 1, 0, pointerY, 1);
+    }
+
+    @Benchmark
+    public void read() {
+        long rows = (N - 1) / threads;
+        Team.with(
+                threads,
+                () -> Team.run(threads, 1e6, t -> Peak.read(weight.address() + 4L * K * rows * t, 4L * K * rows)));
+    }
+}
