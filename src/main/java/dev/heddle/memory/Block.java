@@ -34,7 +34,7 @@ public final class Block {
             throw e;
         }
         segment = all.asSlice(LiveRanges.RED_ZONE, bytes);
-        cleanable = CLEANER.register(this, new Free(arena, segment.address()));
+        cleanable = CLEANER.register(this, new Free(arena, segment.address(), bytes));
         if (live) {
             LiveRanges.add(segment.address(), bytes);
         }
@@ -50,7 +50,7 @@ public final class Block {
             arena.close();
             throw e;
         }
-        cleanable = CLEANER.register(this, new Free(arena, segment.address()));
+        cleanable = CLEANER.register(this, new Free(arena, segment.address(), bytes));
         LiveRanges.add(segment.address(), bytes);
     }
 
@@ -67,10 +67,10 @@ public final class Block {
         cleanable.clean();
     }
 
-    private record Free(Arena arena, long address) implements Runnable {
+    private record Free(Arena arena, long address, long bytes) implements Runnable {
         @Override
         public void run() {
-            LiveRanges.remove(address);
+            LiveRanges.removeAll(address, bytes); // also the parts of a workspace that nobody closed
             arena.close();
         }
     }

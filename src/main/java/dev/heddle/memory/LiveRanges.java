@@ -31,6 +31,14 @@ public final class LiveRanges {
         }
     }
 
+    /** Removes all that start in a range. */
+    static void removeAll(long address, long bytes) {
+        if (ENABLED) {
+            ENDS.remove(address); // though it may be empty
+            ENDS.subMap(address, address + bytes).clear();
+        }
+    }
+
     /** @throws AssertionError if the range is not inside one live allocation, naming the kernel that asked */
     public static void check(long address, long bytes, boolean store) {
         Map.Entry<Long, Long> below = ENDS.floorEntry(address);

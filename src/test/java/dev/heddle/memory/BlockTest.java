@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.lang.foreign.MemorySegment;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -31,5 +32,20 @@ class BlockTest {
     @ValueSource(longs = {1L << 46, 1L << 60})
     void refusesMoreThanThereIs(long bytes) {
         assertThrows(OutOfMemoryError.class, () -> new Block(bytes, true));
+    }
+
+    /** A workspace that is collected, not closed, leaves its parts' records behind; the next user of the memory must not see them. */
+    @Test
+    void itsPartsAreForgottenWithIt() {
+        Block block = new Block(256, false);
+        long address = block.segment().address();
+        LiveRanges.add(address + 64, 4);
+        LiveRanges.check(address + 64, 4, true);
+        assertThrows(AssertionError.class, () -> LiveRanges.check(address + 68, 4, true));
+        block.free();
+        LiveRanges.add(address, 256);
+        LiveRanges.check(address + 68, 4, true);
+        LiveRanges.remove(address);
+        assertThrows(AssertionError.class, () -> LiveRanges.check(address + 68, 4, true));
     }
 }
