@@ -109,8 +109,8 @@ final class GraphSage implements AutoCloseable {
         Tensor byUses = forward.empty(DType.F32, nodes, hidden);
         Tensor byUsers = forward.empty(DType.F32, nodes, hidden);
         long start = System.nanoTime();
-        mean.backward(uses, h, null, gradAll.slice(1, hidden, 2 * hidden), null, byUses, null);
-        mean.backward(usedBy, h, null, gradAll.slice(1, 2 * hidden, 3 * hidden), null, byUsers, null);
+        mean.backward(uses, h, null, gradAll.slice(1, hidden, 2 * hidden), null, byUses, null, false, scratch());
+        mean.backward(usedBy, h, null, gradAll.slice(1, 2 * hidden, 3 * hidden), null, byUsers, null, false, scratch());
         backwardNanos += System.nanoTime() - start;
         Tensor gradH = forward.empty(DType.F32, nodes, hidden);
         Arithmetic.ADD.forward(byUses, byUsers, gradH);

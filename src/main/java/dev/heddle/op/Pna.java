@@ -271,10 +271,10 @@ public final class Pna {
                                 split.firstRow(p),
                                 split.endRow(p)));
                 switch (aggregators.get(a)) {
-                    case MEAN -> spmm(Reduce.MEAN, graph, x, g, part);
-                    case SUM -> spmm(Reduce.SUM, graph, x, g, part);
-                    case MAX -> spmm(Reduce.MAX, graph, x, g, part);
-                    case MIN -> spmm(Reduce.MIN, graph, x, g, part);
+                    case MEAN -> spmm(Reduce.MEAN, graph, x, g, part, workspace);
+                    case SUM -> spmm(Reduce.SUM, graph, x, g, part, workspace);
+                    case MAX -> spmm(Reduce.MAX, graph, x, g, part, workspace);
+                    case MIN -> spmm(Reduce.MIN, graph, x, g, part, workspace);
                     case STD -> std(graph, x, g, part, workspace);
                 }
                 Arithmetic.ADD.forward(gradX, part, gradX);
@@ -282,8 +282,8 @@ public final class Pna {
         }
     }
 
-    private static void spmm(Reduce reduce, CsrGraph graph, Tensor x, Tensor g, Tensor gradX) {
-        Spmm.builder().reduce(reduce).build().backward(graph, x, null, g, null, gradX, null);
+    private static void spmm(Reduce reduce, CsrGraph graph, Tensor x, Tensor g, Tensor gradX, Workspace workspace) {
+        Spmm.builder().reduce(reduce).build().backward(graph, x, null, g, null, gradX, null, false, workspace);
     }
 
     private static void std(CsrGraph graph, Tensor x, Tensor g, Tensor gradX, Workspace workspace) {

@@ -9,6 +9,7 @@ import dev.heddle.op.RowSweep.Weight;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
+import dev.heddle.tensor.Workspace;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -152,7 +153,11 @@ public final class Spmm {
         return new Gradients(gx, gw);
     }
 
-    /** The same into the tensors given; a null one is not computed. */
+    /**
+     * The same into the tensors given; a null one is not computed.
+     *
+     * @param accumulate whether the gradients are added to what these hold; then {@code scratch} takes as much again
+     */
     public void backward(
             CsrGraph graph,
             Tensor features,
@@ -160,7 +165,9 @@ public final class Spmm {
             Tensor gradY,
             @Nullable Tensor arg,
             @Nullable Tensor gradX,
-            @Nullable Tensor gradW) {
+            @Nullable Tensor gradW,
+            boolean accumulate,
+            Workspace scratch) {
         Tensor x = widened(features);
         Layout l = layout(graph, x, w);
         checkGradient(graph, l, gradY, arg);
@@ -184,7 +191,14 @@ public final class Spmm {
             Checks.apart("gradW", gradW, "arg", arg);
             Checks.apart("gradW", gradW, "gradX", gradX);
         }
-        runBackward(graph, l, x, w, gradY, arg, gradX, gradW);
+        if (!accumulate) {
+            runBackward(graph, l, x, w, gradY, arg, gradX, gradW);
+        } else if (gradX != null) {
+            Accumulate.into(gradX, true, scratch, gx -> runBackward(graph, l, x, w, gradY, arg, gx, null));
+        }
+        if (accumulate && gradW != null) {
+            Accumulate.into(gradW, true, scratch, gw -> runBackward(graph, l, x, w, gradY, arg, null, gw));
+        }
     }
 
     /** Half types are for storage only: their rows are widened before anything is computed. */

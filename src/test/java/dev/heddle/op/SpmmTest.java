@@ -13,6 +13,7 @@ import dev.heddle.parallel.Team;
 import dev.heddle.reference.Spmm64;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
@@ -94,11 +95,35 @@ class SpmmTest {
         Outputs run() {
             Spmm.Result r = op().forward(graph, x, w);
             Spmm.Gradients d = op().backward(graph, x, w, g, r.arg(), true, w != null);
+            assertAccumulates(r, d);
             return new Outputs(
                     r.y().toFloatArray(),
                     r.arg() == null ? null : r.arg().toIntArray(),
                     d.x().toFloatArray(),
                     d.w() == null ? null : d.w().toFloatArray());
+        }
+
+        /** Added to what the tensors hold, the gradients are the sum of both, bit for bit. */
+        private void assertAccumulates(Spmm.Result r, Spmm.Gradients d) {
+            try (Workspace scratch = new Workspace()) {
+                Tensor gx = Tensor.zeros(DType.F32, x.shape().toArray()).fill(0.5f);
+                Tensor gw = w == null
+                        ? null
+                        : Tensor.zeros(DType.F32, w.shape().toArray()).fill(-2);
+                op().backward(graph, x, w, g, r.arg(), gx, gw, true, scratch);
+                Outputs.bits(plus(d.x(), 0.5f), gx.toFloatArray(), "accumulated gradient of x");
+                if (gw != null) {
+                    Outputs.bits(plus(d.w(), -2), gw.toFloatArray(), "accumulated gradient of w");
+                }
+            }
+        }
+
+        private static float[] plus(Tensor t, float c) {
+            float[] sum = t.toFloatArray();
+            for (int i = 0; i < sum.length; i++) {
+                sum[i] = c + sum[i];
+            }
+            return sum;
         }
     }
 
