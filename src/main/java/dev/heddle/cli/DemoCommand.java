@@ -14,6 +14,7 @@ import dev.heddle.tensor.Workspace;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,6 +29,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -145,11 +147,12 @@ final class DemoCommand implements Callable<Integer> {
         lines.add(new Line("label propagation", score(graph, propagated(graph, training), testing)));
         List<Epoch> curve = new ArrayList<>();
         try (GraphSage model = new GraphSage(graph.uses(), graph.featureTensor(), hidden, classes, seed)) {
-            int[] predicted = fit(model, graph, training, testing, curve);
+            float[] logits = fit(model, graph, training, testing, curve);
+            int[] predicted = best(logits, graph.nodes(), classes);
             lines.add(new Line("GraphSAGE", score(graph, predicted, testing)));
             double[] rates = model.edgesPerSecond(epochs);
             double faster = timesFaster(graph.uses(), hidden);
-            tell(console, lines, curve, rates, faster, start);
+            tell(console, lines, curve, checksum(logits), rates, faster, start);
             String html = new DemoPage(graph, lines, curve, rates, faster, seconds(start), peakMiB()).html();
             Files.writeString(page, html);
             console.println("report       " + page.toAbsolutePath());
@@ -159,7 +162,13 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private void tell(
-            PrintWriter console, List<Line> lines, List<Epoch> curve, double[] rates, double faster, long start) {
+            PrintWriter console,
+            List<Line> lines,
+            List<Epoch> curve,
+            long checksum,
+            double[] rates,
+            double faster,
+            long start) {
         console.printf("%n%-20s %9s %9s   (test packages)%n", "", "accuracy", "macro-F1");
         for (Line l : lines) {
             console.printf(Locale.ROOT, "%-20s %9.3f %9.3f%n", l.name, l.scores.accuracy(), l.scores.macroF1());
@@ -171,7 +180,13 @@ final class DemoCommand implements Callable<Integer> {
                 rates[1] / 1e6,
                 hidden);
         console.printf(Locale.ROOT, "backend      %s, %.1f times scalar on this graph%n", Backends.choice(), faster);
-        console.printf(Locale.ROOT, "training     loss %.4f after %d epochs%n", curve.getLast().loss, epochs);
+        console.printf(
+                Locale.ROOT,
+                "training     loss %.4f after %d epochs, checksum %08x for seed %d and any thread count%n",
+                curve.getLast().loss,
+                epochs,
+                checksum,
+                seed);
         console.printf(Locale.ROOT, "peak memory  %.0f MiB%n", peakMiB());
         console.printf(Locale.ROOT, "time         %.1f s in all%n", seconds(start));
     }
@@ -299,7 +314,17 @@ final class DemoCommand implements Callable<Integer> {
         }
     }
 
-    private int[] fit(GraphSage model, ClassGraph graph, boolean[] training, boolean[] testing, List<Epoch> curve) {
+    /** Of the bits of the results. */
+    private static long checksum(float[] values) {
+        CRC32C crc = new CRC32C();
+        ByteBuffer bytes = ByteBuffer.allocate(4 * values.length);
+        bytes.asFloatBuffer().put(values);
+        crc.update(bytes);
+        return crc.getValue();
+    }
+
+    /** Trains, and returns what the trained model says of each node. */
+    private float[] fit(GraphSage model, ClassGraph graph, boolean[] training, boolean[] testing, List<Epoch> curve) {
         int n = graph.nodes();
         int classes = graph.modules().size();
         int[] known = new int[n];
@@ -319,7 +344,7 @@ final class DemoCommand implements Callable<Integer> {
                 bar.step(String.format(Locale.ROOT, "loss %.3f, test %.3f", e.loss, e.test));
             }
         }
-        return best(model.forward().toFloatArray(), n, classes);
+        return model.forward().toFloatArray();
     }
 
     // ------------------------------------------------------------------ figures

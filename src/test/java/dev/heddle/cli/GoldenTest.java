@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** The golden cases on every usable backend, and on each woven with checks of all loads and stores. */
@@ -32,6 +33,16 @@ class GoldenTest {
             return found.stream();
         } catch (IOException | URISyntaxException e) {
             throw new AssertionError(op.name(), e);
+        }
+    }
+
+    /** Files without an operator would pass unseen, too. */
+    @Test
+    void everyFolderHasAnOperator() throws IOException, URISyntaxException {
+        try (Stream<Path> folders = Files.list(golden())) {
+            assertEquals(
+                    Operators.all().stream().map(Operator::name).toList(),
+                    folders.map(f -> f.getFileName().toString()).sorted().toList());
         }
     }
 
