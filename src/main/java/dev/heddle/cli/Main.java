@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
         description = "A numeric engine for graphs and sequences, on the Vector API.",
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
-        subcommands = {InfoCommand.class, VerifyCommand.class, DemoCommand.class})
+        subcommands = {InfoCommand.class, VerifyCommand.class, DemoCommand.class, BenchCommand.class})
 public final class Main implements Runnable {
     @Spec
     private @Nullable CommandSpec spec;
