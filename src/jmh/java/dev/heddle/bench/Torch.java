@@ -49,6 +49,18 @@ public final class Torch {
         }
     }
 
+    /** Calls it for the tensors of the tuple that it returns. */
+    public Tensor[] tensors(Object... arguments) {
+        try (PointerScope _ = new PointerScope()) {
+            IValueVector elements = apply(arguments).toTupleRef().elements().vec();
+            Tensor[] out = new Tensor[(int) elements.size()];
+            for (int i = 0; i < out.length; i++) {
+                out[i] = elements.get(i).toTensor().clone().retainReference();
+            }
+            return out;
+        }
+    }
+
     private IValue apply(Object[] arguments) {
         IValueVector stack = new IValueVector();
         for (Object a : arguments) {
