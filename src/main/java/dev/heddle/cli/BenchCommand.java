@@ -162,13 +162,13 @@ final class BenchCommand implements Callable<Integer> {
             Thread.currentThread().interrupt();
             return;
         }
-        Runnable reference = limit == Limit.FMA ? this::multiplyAdd : copier(work);
-        double reference1 = limit == Limit.FMA ? multiplyAddWork() : work;
+        Runnable reference = limit == Limit.FMA ? multiplyAdd() : copier(work);
+        double referenceWork = limit == Limit.FMA ? multiplyAddWork() : work;
         long end = System.nanoTime() + (long) (1e9 * seconds);
         double[] rates = new double[0];
         double[] shares = new double[0];
         while (rates.length < MIN_ROUNDS || System.nanoTime() < end) {
-            double most = reference1 / time(reference);
+            double most = referenceWork / time(reference);
             double rate = work / time(kernel);
             rates = append(rates, rate);
             shares = append(shares, rate / most);
@@ -210,20 +210,22 @@ final class BenchCommand implements Callable<Integer> {
     private static final long FMA_ROUNDS = 200_000;
     private static final int FMA_PIECES = 16;
 
-    private final Tensor sums = Tensor.zeros(DType.F32, FMA_PIECES, 64);
-
     /** The arithmetic of {@link #multiplyAdd}, two operations for each lane. */
     private static double multiplyAddWork() {
         int lanes = LIMITS.choose(0, Long.MAX_VALUE).lanes();
         return 2.0 * FMA_PIECES * FMA_ROUNDS * LimitKernels.ACCUMULATORS * lanes;
     }
 
-    private void multiplyAdd() {
+    /** Multiply-adds in registers, in all threads. */
+    private static Runnable multiplyAdd() {
         LimitKernels k = LIMITS.choose(0, Long.MAX_VALUE).kernels();
-        try (Use _ = Use.of(sums)) {
-            long at = sums.address();
-            Team.run(FMA_PIECES, 1e9, i -> k.fma(FMA_ROUNDS, at + 4L * 64 * i));
-        }
+        Tensor sums = Tensor.zeros(DType.F32, FMA_PIECES, 64);
+        return () -> {
+            try (Use _ = Use.of(sums)) {
+                long at = sums.address();
+                Team.run(FMA_PIECES, 1e9, i -> k.fma(FMA_ROUNDS, at + 4L * 64 * i));
+            }
+        };
     }
 
     /** Copies so many bytes, counted as read and as written, in one thread: from one tensor to another. */
