@@ -6,6 +6,7 @@ import dev.heddle.graph.CsrGraph;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
+import dev.heddle.tensor.Workspace;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -56,6 +57,7 @@ public class GraphSweepsBenchmark {
     private Tensor gradW;
     private Tensor four;
     private final Spmm sum = Spmm.builder().message(Message.MUL).build();
+    private final Workspace scratch = new Workspace();
     private final Pna pna = Pna.builder().build();
 
     @Setup
@@ -88,12 +90,12 @@ public class GraphSweepsBenchmark {
 
     @Benchmark
     public void gradX() {
-        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, gradX, null));
+        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, gradX, null, false, scratch));
     }
 
     @Benchmark
     public void gradW() {
-        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, null, gradW));
+        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, null, gradW, false, scratch));
     }
 
     @Benchmark
