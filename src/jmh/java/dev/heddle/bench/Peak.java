@@ -28,7 +28,7 @@ public final class Peak {
         FloatVector j = a;
         FloatVector k = a;
         FloatVector l = a;
-        for (long n = count / (CHAINS * S.length()); n > 0; n--) {
+        for (long n = count / ((long) CHAINS * S.length()); n > 0; n--) {
             a = a.fma(m, m);
             b = b.fma(m, m);
             c = c.fma(m, m);
