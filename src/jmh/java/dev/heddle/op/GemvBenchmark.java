@@ -122,7 +122,7 @@ public class GemvBenchmark {
 
     @Benchmark
     public void read() {
-        long rows = (N - 1) / threads;
+        long rows = (N - 1L) / threads;
         Team.with(
                 threads,
                 () -> Team.run(threads, 1e6, t -> Peak.read(weight.address() + 4L * K * rows * t, 4L * K * rows)));
