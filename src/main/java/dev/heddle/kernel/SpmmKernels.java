@@ -57,7 +57,30 @@ public interface SpmmKernels {
             long row,
             long rowEnd);
 
-    /** The same with a weight per edge and feature. */
+    /**
+     * An extremum where all of x and w is finite, so that no message is NaN. Of zeros of both signs, either may be the
+     * result.
+     */
+    void finiteRows(
+            Message message,
+            Extremum reduce,
+            int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long ys,
+            long last,
+            long row,
+            long rowEnd);
+
+    /** Sets the i32 at {@code found} to 1 if one of the elements from x on is infinite or NaN; else leaves it as it is. */
+    void findInfinite(long x, long elements, long found);
+
+    /** The same as {@link #rows} with a weight per edge and feature. */
     void fullRows(
             FullMessage message,
             Reduce reduce,

@@ -1,5 +1,7 @@
 package dev.heddle.op;
 
+import static dev.heddle.op.SpmmForward.isFinite;
+
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.graph.RowSplit;
 import dev.heddle.op.RowSweep.Edges;
@@ -26,7 +28,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>An empty row gives 0. Edges are taken in CSR order, one after another; rows of more than {@link RowSplit#HUB_EDGES} edges are
  * cut into parts of equal size, a function of the degree alone, and the parts combined in order. So the bits do not depend on
- * the vector width or on the number of threads. Memory beyond the outputs: at most 64 rows.
+ * the vector width or on the number of threads. Memory beyond the outputs: at most 64 rows. An extremum without positions whose inputs
+ * turn out to be finite, when all of them are looked through first, costs no more than a sum; of zeros of both signs it may then
+ * give either.
  *
  * <p>All matrices may be views whose last axis (last two, with heads) is contiguous. An output may not overlap an input.
  *
@@ -288,8 +292,21 @@ public final class Spmm {
         try (Use _ = Use.of(x, w, y, arg);
                 Use _ = graph.use()) {
             Edges edges = new Edges(l, graph.indicesAddress(), x, w);
-            new SpmmForward(message, reduce, arg != null, l, edges).run(graph, Target.of(l, y, arg));
+            boolean finite = arg == null && worthALook(graph, l, x, w) && isFinite(x) && (w == null || isFinite(w));
+            new SpmmForward(message, reduce, arg != null, finite, l, edges).run(graph, Target.of(l, y, arg));
         }
+    }
+
+    /**
+     * Whether an extremum that need not mind NaN saves more than it takes to read all features and weights once. Then each
+     * source has several edges, and a weight serves more than one feature.
+     */
+    private boolean worthALook(CsrGraph graph, Layout l, Tensor x, @Nullable Tensor w) {
+        return reduce.isExtremum()
+                && l.weight() != Weight.FULL
+                && graph.nnz() / 4 >= graph.nSrc()
+                && x.isContiguous()
+                && (w == null || w.isContiguous());
     }
 
     // ------------------------------------------------------------------ backward

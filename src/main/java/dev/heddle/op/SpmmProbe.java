@@ -6,6 +6,7 @@ import static dev.heddle.kernel.SpmmKernels.Message;
 import static dev.heddle.kernel.SpmmKernels.Reduce;
 
 import dev.heddle.kernel.SpmmKernels;
+import dev.heddle.memory.Raw;
 
 /** The variants of the SpMM kernels, numbered, and how to run each on a tiny graph. */
 final class SpmmProbe {
@@ -16,17 +17,23 @@ final class SpmmProbe {
 
     private enum Kernel {
         ROWS,
+        FINITE_ROWS,
         FULL_ROWS,
         ARG_ROWS,
         FULL_ARG_ROWS,
         FOLD,
-        ARG_FOLD
+        ARG_FOLD,
+        FIND_INFINITE
     }
 
     static final int VARIANTS = STEP * Kernel.values().length;
 
     static int rows(Message m, Reduce r, int tile) {
         return id(Kernel.ROWS, (m.ordinal() * 4 + r.ordinal()) * 8 + tile - 1);
+    }
+
+    static int finiteRows(Message m, Extremum r, int tile) {
+        return id(Kernel.FINITE_ROWS, (m.ordinal() * 4 + r.ordinal()) * 8 + tile - 1);
     }
 
     static int fullRows(FullMessage m, Reduce r, int tile) {
@@ -47,6 +54,10 @@ final class SpmmProbe {
 
     static int argFold(Extremum r) {
         return id(Kernel.ARG_FOLD, r.ordinal());
+    }
+
+    static int findInfinite() {
+        return id(Kernel.FIND_INFINITE, 0);
     }
 
     private static int id(Kernel kernel, int sub) {
@@ -76,6 +87,27 @@ final class SpmmProbe {
                         t.last(),
                         0,
                         TinyCsr.ROWS);
+            case FINITE_ROWS -> {
+                Extremum extremum = Extremum.values()[r];
+                // A row whose first column has nothing but negative keys, to take the second walk.
+                Raw.ALL.set(Raw.F32, t.x(), extremum == Extremum.MAX ? -1f : 1f);
+                Raw.ALL.set(Raw.F32, t.w(), 1f);
+                k.finiteRows(
+                        Message.values()[sub / 32],
+                        extremum,
+                        t.tile(),
+                        t.ptr(),
+                        t.idx(),
+                        t.w(),
+                        0,
+                        t.x(),
+                        t.stride(),
+                        t.y(),
+                        t.stride(),
+                        t.last(),
+                        0,
+                        TinyCsr.ROWS);
+            }
             case FULL_ROWS ->
                 k.fullRows(
                         FullMessage.values()[sub / 32],
@@ -130,6 +162,9 @@ final class SpmmProbe {
                 k.fold(Reduce.values()[sub], t.x(), t.stride(), TinyCsr.ROWS, TinyCsr.EDGES, t.y(), t.columns());
                 return TinyCsr.ROWS * t.columns();
             }
+            case FIND_INFINITE -> {
+                k.findInfinite(t.w(), TinyCsr.EDGES * t.columns(), t.y());
+            }
             case ARG_FOLD -> {
                 k.argFold(Extremum.values()[sub], t.x(), t.arg(), t.stride(), TinyCsr.ROWS, t.y(), t.w(), t.columns());
                 return TinyCsr.ROWS * t.columns();
@@ -139,7 +174,7 @@ final class SpmmProbe {
     }
 
     private static int tile(Kernel kernel, int lanes, int sub) {
-        if (kernel == Kernel.FOLD || kernel == Kernel.ARG_FOLD) {
+        if (kernel == Kernel.FOLD || kernel == Kernel.ARG_FOLD || kernel == Kernel.FIND_INFINITE) {
             return 4;
         }
         if (lanes == 1) {

@@ -207,6 +207,90 @@ class SpmmTest {
         }
     }
 
+    /** Without positions, and with finite inputs by a way of its own: the same extrema, of any sign. */
+    @Property(tries = 60)
+    void extremaDoNotDependOnWhetherPositionsAreWanted(
+            @ForAll("messages") Message m,
+            @ForAll boolean max,
+            @ForAll("columns") int columns,
+            @ForAll("sizes") int nDst,
+            @ForAll("sizes") int nSrc,
+            @ForAll("messes") Mess mess,
+            @ForAll long seed) {
+        for (Weights wt : Weights.values()) {
+            if ((m == Message.COPY) != (wt == Weights.NONE)) {
+                continue;
+            }
+            Problem p = Problem.random(m, max ? Reduce.MAX : Reduce.MIN, wt, nDst, nSrc, 40, columns, seed);
+            mess.up(p.x, new Random(seed));
+            float[] want = p.op().forward(p.graph, p.x, p.w).y().toFloatArray();
+            Tensor y = Tensor.zeros(DType.F32, p.g.shape().toArray());
+            for (Backend b : TestBackends.all()) {
+                Backends.with(b, () -> p.op().forward(p.graph, p.x, p.w, y, null));
+                float[] got = y.toFloatArray();
+                for (int i = 0; i < want.length; i++) {
+                    assertEquals(want[i] + 0f, got[i] + 0f, b + ": element " + i); // one zero
+                }
+            }
+        }
+    }
+
+    /** What the features are like. */
+    enum Mess {
+        GAUSSIAN {
+            @Override
+            float of(float x, int i, int odd) {
+                return x;
+            }
+        },
+        NEGATIVE {
+            @Override
+            float of(float x, int i, int odd) {
+                return -Math.abs(x) - 1e-3f;
+            }
+        },
+        POSITIVE {
+            @Override
+            float of(float x, int i, int odd) {
+                return Math.abs(x) + 1e-3f;
+            }
+        },
+        ZEROS {
+            @Override
+            float of(float x, int i, int odd) {
+                return x > 0 ? 0f : -0f;
+            }
+        },
+        NEGATIVE_NAN {
+            @Override
+            float of(float x, int i, int odd) {
+                return i == odd ? Float.intBitsToFloat(0xffc00001) : x;
+            }
+        },
+        INFINITY {
+            @Override
+            float of(float x, int i, int odd) {
+                return i == odd ? Float.NEGATIVE_INFINITY : x;
+            }
+        };
+
+        abstract float of(float x, int i, int odd);
+
+        void up(Tensor x, Random rnd) {
+            float[] v = x.toFloatArray();
+            int odd = v.length == 0 ? 0 : rnd.nextInt(v.length);
+            for (int i = 0; i < v.length; i++) {
+                v[i] = of(v[i], i, odd);
+            }
+            x.copyFrom(Tensor.of(v, x.shape().toArray()));
+        }
+    }
+
+    @Provide
+    Arbitrary<Mess> messes() {
+        return Arbitraries.of(Mess.values());
+    }
+
     private static void compare(Problem p, Outputs got) {
         Spmm64 ref = p.reference();
         double noise = 1e-5 + 2e-6 * p.graph.nnz(); // one node may collect the messages of all edges

@@ -10,6 +10,8 @@ import static dev.heddle.kernel.vector.V.loadInts;
 import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
+import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.I32;
 
 import dev.heddle.kernel.SpmmKernels;
 import dev.heddle.weave.Const;
@@ -25,6 +27,9 @@ import jdk.incubator.vector.VectorOperators;
  * passes. The edge loop has no branch, and an empty row takes the same path as any other.
  */
 public final class Spmm implements SpmmKernels {
+    /** Those of the largest float; an infinity has one more, and a NaN more than that. */
+    private static final int FLOAT_MAX_BITS = 0x7f7fffff;
+
     @Override
     @Kernel
     public void rows(
@@ -144,6 +149,109 @@ public final class Spmm implements SpmmKernels {
             for (int t = 0; t < tile; t++) {
                 store(finish(reduce, acc[t], count), yr + at(t, tile, last));
             }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void finiteRows(
+            @Const Message message,
+            @Const Extremum reduce,
+            @Const(
+                            value = {1, 2, 3, 4, 5, 6, 7, 8},
+                            oneLane = {1, 8})
+                    int tile,
+            long indptr,
+            long indices,
+            long w,
+            long ws,
+            long x,
+            long xs,
+            long y,
+            long ys,
+            long last,
+            long row,
+            long rowEnd) {
+        IntVector[] most = new IntVector[tile];
+        IntVector[] least = new IntVector[tile];
+        long yr = y + ys * row;
+        long p = indptr + 8 * row;
+        long e = indices + 4 * i64(p);
+        long we = w + ws * i64(p);
+        for (long pEnd = indptr + 8 * rowEnd; p != pEnd; yr += ys) {
+            p += 8;
+            long end = e + 4 * (i64(p) - i64(p - 8)); // relative: the loop has no register for indices
+            for (int t = 0; t < tile; t++) {
+                most[t] = all(e == end ? 0 : Integer.MIN_VALUE);
+                least[t] = all(Integer.MAX_VALUE);
+            }
+            for (; e != end; e += 4, we += ws) {
+                long xr = base(x + xs * i32(e));
+                FloatVector weight = signed(reduce, weight(message, false, we));
+                for (int t = 0; t < tile; t++) {
+                    most[t] = bits(message, reduce, load(xr + at(t, tile, last)), weight)
+                            .max(most[t]);
+                }
+            }
+            // As integers, floats that are not negative are in order, and beyond all negative ones; these are in the
+            // opposite order. A row with a column of nothing but negative messages, now in the cache, is walked again.
+            long again = (i64(p) - i64(p - 8)) * anyNegative(most);
+            we -= ws * again;
+            for (long r = e - 4 * again; r != e; r += 4, we += ws) {
+                long xr = base(x + xs * i32(r));
+                FloatVector weight = signed(reduce, weight(message, false, we));
+                for (int t = 0; t < tile; t++) {
+                    least[t] = bits(message, reduce, load(xr + at(t, tile, last)), weight)
+                            .min(least[t]);
+                }
+            }
+            for (int t = 0; t < tile; t++) {
+                IntVector best = most[t].blend(least[t], isNegative(most[t]));
+                FloatVector v = best.reinterpretAsFloats();
+                store(reduce == Extremum.MIN ? all(0f).sub(v) : v, yr + at(t, tile, last));
+            }
+        }
+    }
+
+    /** The bits of a message, or of its opposite if the minimum is wanted. */
+    @Inline
+    static IntVector bits(Message message, Extremum reduce, FloatVector x, FloatVector signedW) {
+        FloatVector m = message == Message.ADD && reduce == Extremum.MIN
+                ? signedW.sub(x)
+                : message == Message.COPY && reduce == Extremum.MIN ? x.mul(signedW) : message(message, x, signedW);
+        return m.reinterpretAsInts();
+    }
+
+    @Inline
+    static FloatVector signed(Extremum reduce, FloatVector w) {
+        return reduce == Extremum.MIN ? w.mul(all(-1f)) : w;
+    }
+
+    @Inline
+    static VectorMask<Integer> isNegative(IntVector v) {
+        return v.compare(VectorOperators.LT, 0);
+    }
+
+    /** 1 if any lane is negative, else 0. */
+    @Inline
+    static int anyNegative(IntVector[] v) {
+        IntVector signs = v[0];
+        for (int t = 1; t < v.length; t++) {
+            signs = signs.or(v[t]);
+        }
+        return isNegative(signs).anyTrue() ? 1 : 0;
+    }
+
+    @Override
+    @Kernel
+    public void findInfinite(long x, long elements, long found) {
+        IntVector most = all(0);
+        long last = x + 4 * elements - BYTES;
+        for (long a = x, end = x + 4 * elements; a < end; a += BYTES) {
+            most = V.loadInts(Math.min(a, last)).and(all(Integer.MAX_VALUE)).max(most);
+        }
+        if (most.compare(VectorOperators.GT, FLOAT_MAX_BITS).anyTrue()) {
+            ALL.set(I32, found, 1);
         }
     }
 
