@@ -26,10 +26,34 @@ public interface LinearKernels {
     }
 
     /**
+     * {@code c = from + scale a w} for one row and the 64 columns of each of {@code panels} panels, which are read side by side:
+     * one stream of memory alone would wait at the end of each of its pages.
+     *
+     * @param panels one of 1, 2, 4
+     * @param w the first panel's first row of weights
+     * @param panel bytes from a panel to the next
+     * @param scratch memory for an int
+     */
+    void row(
+            Storage storage,
+            int panels,
+            long a,
+            long w,
+            long panel,
+            long depth,
+            long scale,
+            long from,
+            long c,
+            long scratch);
+
+    /** The same with panels of floats, whose rows have 256 bytes. */
+    void rowOfFloats(int panels, long a, long w, long panel, long depth, long scale, long from, long c);
+
+    /**
      * {@code c = from + scale a w} for {@code rows} rows, a panel's 64 columns and {@code depth} k: the sum over k is one
      * chain of fused multiply-adds from 0, as in {@link MatmulKernels#tile}.
      *
-     * @param rows one of 1, 2, 4
+     * @param rows one of 2, 4
      * @param w the panel's first row of weights
      * @param fs bytes from a row of {@code from} to the next
      */

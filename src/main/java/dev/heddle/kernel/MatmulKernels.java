@@ -33,6 +33,17 @@ public interface MatmulKernels {
             long cs);
 
     /**
+     * {@code c = from + a b} for one row, where k lies side by side in b, too: all of k, block by block.
+     *
+     * @param bs bytes from a column of b to the next
+     * @param block the k of a block
+     * @param fs bytes from an element of {@code from} to the next: 4, or 0 for a vector that all columns start from
+     * @param columns as many as the kernel has lanes, at least
+     * @param scratch memory for a vector
+     */
+    void dots(long a, long b, long bs, long depth, long block, long from, long fs, long c, long columns, long scratch);
+
+    /**
      * Copies a block of B into panels: {@code depth} rows of {@code columns} elements become rows of {@code width} elements,
      * {@code width} columns to a panel, the rest of the last panel 0.
      *

@@ -62,7 +62,10 @@ final class Gemm {
         /** Writes {@code count} rows of a panel, from row {@code k} on. */
         void write(long panel, long k, long count, long out);
 
-        /** Like {@link MatmulKernels#tile} for a whole panel, without writing it first: better for one use. */
+        /** One row times 1, 2 or 4 panels, the fastest way through memory; {@code scratch} takes an int. */
+        void row(int panels, long a, long panel, long k, long count, long scale, long from, long c, long scratch);
+
+        /** Like {@link MatmulKernels#tile} for 2 or 4 rows and a whole panel, without writing it first: better for one use. */
         void multiply(
                 int rows,
                 long a,
@@ -82,7 +85,12 @@ final class Gemm {
     private static final int TRANSPOSE = PACK + 1;
     private static final int COPY = TRANSPOSE + 1;
     private static final int FILL = COPY + 1;
-    static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, FILL + 1, Gemm::probe);
+    private static final int DOTS = FILL + 1;
+
+    /** Columns of C that are enough for the widest vectors. */
+    private static final long MIN_DOTS = 64;
+
+    static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, DOTS + 1, Gemm::probe);
 
     /** Nanoseconds of one multiply-add and of packing one element, to tell small work from large. */
     private static final double NANOS = 0.015;
@@ -126,8 +134,11 @@ final class Gemm {
     /** How many panels are read from B itself. */
     private long inPlace;
 
-    /** Whether so few rows use a panel that a source had better multiply itself. */
+    /** Whether so few rows use a panel that the source had better multiply itself. */
     private boolean direct;
+
+    /** So many panels at most are multiplied together: more than one if there is one row. */
+    private long together;
 
     private long zeros;
     private long ones;
@@ -198,13 +209,16 @@ final class Gemm {
             return;
         }
         plan();
-        Tensor constants = scratch.empty(DType.F32, 2, width);
+        long columns = Math.max(width * together, MIN_DOTS);
+        Tensor constants = scratch.empty(DType.F32, 2, columns);
         try (Use _ = Use.of(constants)) {
             zeros = constants.address();
-            ones = zeros + 4 * width;
-            fill(0, zeros, 0, 1, width);
-            fill(1, ones, 0, 1, width);
-            if (m <= MATMUL_ROWS || inPlace > 0) {
+            ones = zeros + 4 * columns;
+            fill(0, zeros, 0, 1, columns);
+            fill(1, ones, 0, 1, columns);
+            if (isDots()) {
+                dots(scratch);
+            } else if (m <= MATMUL_ROWS || inPlace > 0) {
                 byUnits(scratch);
             } else {
                 byParts(scratch);
@@ -245,7 +259,8 @@ final class Gemm {
         blocks = Math.max(1, ceil(k, depth));
         boolean near = m <= MATMUL_IN_PLACE_ROWS && n * k <= MATMUL_IN_PLACE_BYTES / 4;
         inPlace = source == null && b.columnStride == 4 && near ? n / width : 0;
-        direct = source != null && source.address(0, 0) == 0 && m <= PackedWeight.FEW_ROWS;
+        direct = source != null && (m == 1 || (source.address(0, 0) == 0 && m <= PackedWeight.FEW_ROWS));
+        together = direct && m == 1 ? PackedWeight.TOGETHER : 1;
     }
 
     /** Narrow vectors for few columns: padding a tile of wide ones would cost more than they gain. */
@@ -270,6 +285,41 @@ final class Gemm {
 
     private static MatmulKernels kernels(int variant) {
         return KERNELS.choose(variant, Long.MAX_VALUE).kernels();
+    }
+
+    // ------------------------------------------------------------------ one row
+
+    /** Whether A is one row and B is stored transposed: it is read once, as it lies. */
+    private boolean isDots() {
+        boolean stored = source == null && a.columnStride == 4 && b.rowStride == 4 && b.columnStride != 4;
+        return stored && m == 1 && n >= MIN_DOTS && c.columnStride == 4 && !biasPerRow && !accumulate;
+    }
+
+    private void dots(Workspace scratch) {
+        MatmulKernels kernels = KERNELS.choose(DOTS, n).kernels();
+        long step = Math.max(MIN_DOTS, n / MATMUL_UNITS);
+        long chunks = n / step;
+        int count = Math.toIntExact(batch * chunks);
+        Tensor vectors = scratch.empty(DType.F32, count, MIN_DOTS);
+        try (Use _ = Use.of(vectors)) {
+            long memory = vectors.address();
+            Team.run(count, count * step * k * (NANOS + PACK_NANOS), chunk -> {
+                long item = chunk / chunks;
+                long first = chunk % chunks * step;
+                long columns = (chunk % chunks == chunks - 1 ? n : first + step) - first;
+                long at = a.address + item * aBatch;
+                long bt = b.at(0, first) + item * bBatch;
+                long start = bias == 0 ? zeros : bias + 4 * first;
+                long fs = bias == 0 ? 0 : 4;
+                Matrix target = c.plus(item * cBatch);
+                long ct = target.at(0, first);
+                long own = memory + 4 * MIN_DOTS * chunk;
+                kernels.dots(at, bt, b.columnStride, k, depth, start, fs, ct, columns, own);
+                if (activation != null) {
+                    activation.rows(ct, target.rowStride, 1, columns);
+                }
+            });
+        }
     }
 
     // ------------------------------------------------------------------ few rows
@@ -402,24 +452,10 @@ final class Gemm {
             if (staged < to) {
                 prepare(staging);
             }
-            boolean packing = own && !direct && (source == null || source.address(0, 0) == 0);
-            long firstPacked = own ? Math.max(from, inPlace) : from;
-            for (long p = 0; p < blocks; p++) {
-                long k0 = p * depth;
-                long count = Math.min(depth, k - k0);
-                if (packing && firstPacked < to) {
-                    pack(item, firstPacked, to, k0, count, packed);
-                }
-                for (long q = from; q < to; q++) {
-                    if (own && q < inPlace) {
-                        panel(p, q, b.at(k0, q * width) + item * bBatch, b.rowStride, count, staging);
-                    } else if (source != null && source.address(q, k0) != 0) {
-                        panel(p, q, source.address(q, k0), 4 * width, count, staging);
-                    } else {
-                        long o = own ? (q - firstPacked) * count : (q - from) * k + k0;
-                        panel(p, q, packed + 4 * width * o, 4 * width, count, staging);
-                    }
-                }
+            if (direct) {
+                allBlocks(packed, staging);
+            } else {
+                blockByBlock(packed, own, staging);
             }
             if (activation != null) {
                 long columns = (staged - from) * width;
@@ -431,7 +467,41 @@ final class Gemm {
             }
         }
 
-        private void panel(long block, long q, long bt, long bk, long count, Matrix staging) {
+        /** Panel after panel to the end of k, so that the source's memory is read as it lies. */
+        private void allBlocks(long scratch, Matrix staging) {
+            for (long q = from; q < to; ) {
+                long left = (q < staged ? staged : to) - q;
+                long some = Long.highestOneBit(Math.min(together, left));
+                for (long p = 0; p < blocks; p++) {
+                    panels(p, q, some, scratch, 0, Math.min(depth, k - p * depth), staging);
+                }
+                q += some;
+            }
+        }
+
+        private void blockByBlock(long packed, boolean own, Matrix staging) {
+            boolean packing = own && (source == null || source.address(0, 0) == 0);
+            long firstPacked = own ? Math.max(from, inPlace) : from;
+            for (long p = 0; p < blocks; p++) {
+                long k0 = p * depth;
+                long count = Math.min(depth, k - k0);
+                if (packing && firstPacked < to) {
+                    pack(item, firstPacked, to, k0, count, packed);
+                }
+                for (long q = from; q < to; q++) {
+                    if (own && q < inPlace) {
+                        panels(p, q, 1, b.at(k0, q * width) + item * bBatch, b.rowStride, count, staging);
+                    } else if (source != null && source.address(q, k0) != 0) {
+                        panels(p, q, 1, source.address(q, k0), 4 * width, count, staging);
+                    } else {
+                        long o = own ? (q - firstPacked) * count : (q - from) * k + k0;
+                        panels(p, q, 1, packed + 4 * width * o, 4 * width, count, staging);
+                    }
+                }
+            }
+        }
+
+        private void panels(long block, long q, long some, long bt, long bk, long count, Matrix staging) {
             boolean stage = q >= staged;
             long ct = stage ? staging.at(0, (q - staged) * width) : target.at(row, q * width);
             long cs = stage ? staging.rowStride : target.rowStride;
@@ -448,18 +518,14 @@ final class Gemm {
                 long columns = kernels.columns();
                 for (; down + rows <= rowEnd - row; down += rows) {
                     if (direct && source != null) {
-                        source.multiply(
-                                rows,
-                                at + down * a.rowStride,
-                                a.rowStride,
-                                q,
-                                block * depth,
-                                count,
-                                scale,
-                                start + down * fs,
-                                fs,
-                                ct + down * cs,
-                                cs);
+                        long ar = at + down * a.rowStride;
+                        long fr = start + down * fs;
+                        long cr = ct + down * cs;
+                        if (rows == 1) {
+                            source.row(Math.toIntExact(some), ar, q, block * depth, count, scale, fr, cr, bt);
+                        } else {
+                            source.multiply(rows, ar, a.rowStride, q, block * depth, count, scale, fr, fs, cr, cs);
+                        }
                         continue;
                     }
                     for (long o = 0; o < 4 * width; o += 4 * columns) {
@@ -532,6 +598,7 @@ final class Gemm {
             case TRANSPOSE -> kernels.transpose(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
             case COPY -> kernels.copy(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
             case FILL -> kernels.fill(1, to, pitch, PROBE_DEPTH, 256);
+            case DOTS -> kernels.dots(to, scratch, pitch, PROBE_DEPTH, PROBE_DEPTH, to, 0, to, MIN_DOTS, to + pitch);
             default -> {
                 int rows = HEIGHTS[variant];
                 long c = to + (128 << 10);

@@ -59,11 +59,19 @@ public final class PackedWeight implements AutoCloseable {
     static final int FEW_ROWS = 4;
 
     private static final int SIXTEEN = WIDTH / 4;
-    private static final int[] ROWS = {1, 2, 4};
-    private static final int STORAGES = LinearKernels.Storage.values().length;
-    private static final int WIDEN = STORAGES * ROWS.length;
+
+    /** So many panels are read side by side for one row of x. */
+    static final int TOGETHER = 4;
+
+    /** The kernels of a storage, and where those of floats begin, of which there are the first three. */
+    private static final int ONE_ROW = 0;
+
+    private static final int MORE_ROWS = 3;
+    private static final int WIDEN = 5;
+    private static final int KINDS = 6;
+    private static final int FLOATS = LinearKernels.Storage.values().length * KINDS;
     private static final Dispatch<LinearKernels> KERNELS =
-            new Dispatch<>(LinearKernels.class, WIDEN + STORAGES, PackedWeight::probe);
+            new Dispatch<>(LinearKernels.class, FLOATS + MORE_ROWS, PackedWeight::probe);
 
     private final Storage storage;
     private final long n;
@@ -309,17 +317,21 @@ public final class PackedWeight implements AutoCloseable {
     }
 
     Gemm.Source source() {
-        return storage == Storage.F32
-                ? new Whole(data.address())
-                : new Narrow(LinearKernels.Storage.valueOf(storage.name()));
+        return storage == Storage.F32 ? new Whole() : new Narrow(LinearKernels.Storage.valueOf(storage.name()));
+    }
+
+    /** The kernels for 1, 2 and 4 panels: of {@link #KERNELS} from number {@code first} on. */
+    private static LinearKernels[] kernels(int first, int count) {
+        LinearKernels[] kernels = new LinearKernels[count];
+        for (int i = 0; i < count; i++) {
+            kernels[i] = KERNELS.choose(first + i, WIDTH).kernels();
+        }
+        return kernels;
     }
 
     private final class Whole implements Gemm.Source {
-        private final long address;
-
-        Whole(long address) {
-            this.address = address;
-        }
+        private final long address = data.address();
+        private final LinearKernels[] row = kernels(FLOATS, MORE_ROWS);
 
         @Override
         public long depth() {
@@ -342,6 +354,12 @@ public final class PackedWeight implements AutoCloseable {
         }
 
         @Override
+        public void row(
+                int panels, long a, long panel, long line, long count, long scale, long from, long c, long scratch) {
+            row[panels / 2].rowOfFloats(panels, a, address(panel, line), 4 * WIDTH * k, count, scale, from, c);
+        }
+
+        @Override
         public void multiply(
                 int rows,
                 long a,
@@ -360,18 +378,13 @@ public final class PackedWeight implements AutoCloseable {
 
     private final class Narrow implements Gemm.Source {
         private final LinearKernels.Storage type;
-        private final LinearKernels[] multiply = new LinearKernels[ROWS.length];
-        private final LinearKernels widen;
+        private final LinearKernels[] kernels;
         private final long address = data.address();
         private final long factors = scaleAddress();
 
         Narrow(LinearKernels.Storage type) {
             this.type = type;
-            for (int r = 0; r < ROWS.length; r++) {
-                multiply[r] =
-                        KERNELS.choose(type.ordinal() * ROWS.length + r, WIDTH).kernels();
-            }
-            widen = KERNELS.choose(WIDEN + type.ordinal(), WIDTH).kernels();
+            kernels = kernels(type.ordinal() * KINDS, KINDS);
         }
 
         @Override
@@ -395,7 +408,14 @@ public final class PackedWeight implements AutoCloseable {
 
         @Override
         public void write(long panel, long row, long count, long out) {
-            widen.widen(type, line(panel, row), count, out);
+            kernels[WIDEN].widen(type, line(panel, row), count, out);
+        }
+
+        @Override
+        public void row(
+                int panels, long a, long panel, long line, long count, long scale, long from, long c, long scratch) {
+            long next = type.rowBytes() * k;
+            kernels[ONE_ROW + panels / 2].row(type, panels, a, line(panel, line), next, count, scale, from, c, scratch);
         }
 
         @Override
@@ -411,20 +431,32 @@ public final class PackedWeight implements AutoCloseable {
                 long fs,
                 long c,
                 long cs) {
-            multiply[rows / 2].multiply(type, rows, a, as, line(panel, row), count, scale, from, fs, c, cs);
+            kernels[MORE_ROWS + rows / 4].multiply(type, rows, a, as, line(panel, row), count, scale, from, fs, c, cs);
         }
     }
 
     private static long probe(LinearKernels kernels, int lanes, int variant, long scratch) {
         long depth = 64;
         long out = scratch + (64 << 10);
-        if (variant >= WIDEN) {
-            kernels.widen(LinearKernels.Storage.values()[variant - WIDEN], scratch, depth, out);
+        int kind = variant % KINDS;
+        long row = 4 * WIDTH;
+        if (variant >= FLOATS) {
+            int panels = 1 << kind;
+            kernels.rowOfFloats(panels, scratch, scratch, row * depth, depth, scratch, out, out);
+            return depth * WIDTH * panels;
+        }
+        LinearKernels.Storage type = LinearKernels.Storage.values()[variant / KINDS];
+        if (kind == WIDEN) {
+            kernels.widen(type, scratch, depth, out);
             return depth * WIDTH;
         }
-        int rows = ROWS[variant % ROWS.length];
-        LinearKernels.Storage type = LinearKernels.Storage.values()[variant / ROWS.length];
-        kernels.multiply(type, rows, scratch, 4 * depth, scratch, depth, scratch, out, 256, out, 256);
-        return depth * WIDTH * rows;
+        if (kind >= MORE_ROWS) {
+            int rows = 2 << (kind - MORE_ROWS);
+            kernels.multiply(type, rows, scratch, 4 * depth, scratch, depth, scratch, out, row, out, row);
+            return depth * WIDTH * rows;
+        }
+        int panels = 1 << kind;
+        kernels.row(type, panels, scratch, scratch, type.rowBytes() * depth, depth, scratch, out, out, out + 1024);
+        return depth * WIDTH * panels;
     }
 }

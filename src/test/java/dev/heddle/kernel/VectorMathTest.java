@@ -19,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The elementary functions against double: a sample of 2^24 arguments, one from each 256 neighbours, or all 2^32 with
- * {@code -Dheddle.exhaustive=true}. The bounds are those of the Javadoc.
+ * The elementary functions against double: a sample of arguments, one from each 256 neighbours where the functions bend and
+ * from each 4096 elsewhere, or all 2^32 with {@code -Dheddle.exhaustive=true}. The bounds are those of the Javadoc.
  */
 class VectorMathTest {
     private static final boolean EXHAUSTIVE = Boolean.getBoolean("heddle.exhaustive");
@@ -73,8 +73,8 @@ class VectorMathTest {
 
     private static Map<Function, Spec> specs() {
         Map<Function, Spec> m = new EnumMap<>(Function.class);
-        m.put(Function.EXP, Spec.relative(1.01, Math::exp));
-        m.put(Function.EXP_NON_POSITIVE, Spec.relative(1.01, Math::exp).within(-INFINITY, 0));
+        m.put(Function.EXP, Spec.relative(1.02, Math::exp));
+        m.put(Function.EXP_NON_POSITIVE, Spec.relative(1.02, Math::exp).within(-INFINITY, 0));
         m.put(Function.EXP2, Spec.relative(1.1, x -> Math.pow(2, x)));
         m.put(Function.EXP2_FAST, Spec.relative(2.5, x -> x < 127.5 ? Math.pow(2, x) : x + INFINITY));
         m.put(Function.EXPM1, Spec.relative(1.56, Math::expm1));
@@ -178,7 +178,8 @@ class VectorMathTest {
     }
 
     private static Worst worst(Function f, Spec spec, int number) {
-        int step = EXHAUSTIVE ? 1 : 256;
+        int exponent = 2 * (number & 0x7F) - 127; // that and the next
+        int step = EXHAUSTIVE ? 1 : exponent >= -27 && exponent <= 21 ? 256 : 4096;
         SplittableRandom random = new SplittableRandom(number);
         Block block = new Block(8L * BATCH, true);
         MemorySegment x = block.segment().asSlice(0, 4L * BATCH);
@@ -186,12 +187,13 @@ class VectorMathTest {
         Worst worst = new Worst(0, 0, 0, 0);
         int end = 1 << 24;
         for (int first = 0; first < end; ) {
-            for (int i = 0; i < BATCH; i++, first += step) {
+            int count = Math.min(BATCH, (end - first) / step);
+            for (int i = 0; i < count; i++, first += step) {
                 int bits = number << 24 | (step == 1 ? first : first + random.nextInt(step));
                 x.setAtIndex(ValueLayout.JAVA_INT, i, bits);
             }
-            apply(f, x, y, BATCH);
-            for (int i = 0; i < BATCH; i++) {
+            apply(f, x, y, count);
+            for (int i = 0; i < count; i++) {
                 float v = x.getAtIndex(ValueLayout.JAVA_FLOAT, i);
                 float got = y.getAtIndex(ValueLayout.JAVA_FLOAT, i);
                 if ((v >= spec.from && v <= spec.to) || Float.isNaN(v)) {

@@ -3,8 +3,11 @@ package dev.heddle.kernel.vector;
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
+import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.loadInts;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
@@ -52,29 +55,33 @@ public final class Matmul implements MatmulKernels {
             long cs) {
         FloatVector[] acc = new FloatVector[rows * vectors()];
         FloatVector[] bs = new FloatVector[vectors()];
-        long[] ai = new long[rows];
+        long[] down = new long[rows];
         for (int i = 0; i < rows; i++) {
-            ai[i] = a + i * as;
+            down[i] = offset(i * as);
             for (int j = 0; j < vectors(); j++) {
                 acc[i * vectors() + j] = all(0f);
             }
         }
-        for (long end = b + depth * bk; b != end; b += bk) {
+        for (long end = b + depth * bk; b != end; b += bk, a += ak) {
+            long br = base(b);
+            long ar = base(a);
             for (int j = 0; j < vectors(); j++) {
-                bs[j] = load(b + (long) j * BYTES);
+                bs[j] = load(br + (long) j * BYTES);
             }
             for (int i = 0; i < rows; i++) {
-                FloatVector s = splat(ai[i]);
-                ai[i] += ak;
+                FloatVector s = splat(ar + down[i]);
                 for (int j = 0; j < vectors(); j++) {
                     acc[i * vectors() + j] = s.fma(bs[j], acc[i * vectors() + j]);
                 }
             }
         }
-        for (int i = 0; i < rows; i++) {
+        long sr = base(scale);
+        for (int i = 0; i < rows; i++, from += fs, c += cs) {
+            long fr = base(from);
+            long cr = base(c);
             for (int j = 0; j < vectors(); j++) {
                 long o = (long) j * BYTES;
-                store(acc[i * vectors() + j].fma(load(scale + o), load(from + i * fs + o)), c + i * cs + o);
+                store(acc[i * vectors() + j].fma(load(sr + o), load(fr + o)), cr + o);
             }
         }
     }
@@ -118,6 +125,14 @@ public final class Matmul implements MatmulKernels {
     @Inline
     private static void square(long from, long fs, long to, long ts) {
         IntVector[] rows = new IntVector[LANES];
+        turned(rows, from, fs);
+        for (int i = 0; i < LANES; i++) {
+            store(rows[i], to + i * ts);
+        }
+    }
+
+    @Inline
+    private static void turned(IntVector[] rows, long from, long fs) {
         for (int i = 0; i < LANES; i++) {
             rows[i] = loadInts(from + i * fs);
         }
@@ -134,8 +149,66 @@ public final class Matmul implements MatmulKernels {
                 }
             }
         }
-        for (int i = 0; i < LANES; i++) {
-            store(rows[i], to + i * ts);
+    }
+
+    /** Squares that are fetched at a time. */
+    private static final long SQUARES = 4;
+
+    /**
+     * Fetches rows before they are used: turning them takes so many instructions that the processor would never have more than
+     * a few loads in flight.
+     */
+    @Inline
+    private static void touch(long rows, long rowBytes, long bytes, long scratch) {
+        int touched = 0;
+        for (long p = rows, end = rows + bytes; p != end; p += BYTES) {
+            for (int i = 0; i < LANES; i++) {
+                touched += i32(p + i * rowBytes);
+            }
+        }
+        ALL.set(I32, scratch, touched); // or the compiler would find that nobody needs it
+    }
+
+    /**
+     * Squares of the matrix are turned in registers, so that lanes are columns of the result. What is left of k is turned one
+     * by one, and the last columns overlap those before them.
+     */
+    @Override
+    @Kernel
+    public void dots(
+            long a, long b, long bs, long depth, long block, long from, long fs, long c, long columns, long scratch) {
+        IntVector[] rows = new IntVector[LANES];
+        for (long n = 0; n < columns; n += LANES) {
+            long first = Math.min(n, columns - LANES);
+            FloatVector total = load(from + fs * first);
+            long p = b + bs * first;
+            long x = a;
+            for (long left = depth; left != 0; ) {
+                long count = Math.min(left, block);
+                FloatVector sum = all(0f);
+                for (long end = x + 4 * (count - count % LANES); x != end; ) {
+                    long some = Math.min(end - x, SQUARES * BYTES);
+                    if (LANES != 1) {
+                        touch(p, bs, some, scratch);
+                    }
+                    for (long someEnd = x + some; x != someEnd; x += BYTES, p += BYTES) {
+                        turned(rows, p, bs);
+                        long xr = base(x);
+                        for (int i = 0; i < LANES; i++) {
+                            sum = splat(xr + 4L * i).fma(rows[i].reinterpretAsFloats(), sum);
+                        }
+                    }
+                }
+                for (long end = x + 4 * (count % LANES); x != end; x += 4, p += 4) {
+                    for (long o = scratch, q = p, oEnd = scratch + BYTES; o != oEnd; o += 4, q += bs) {
+                        ALL.set(I32, o, ALL.get(I32, q));
+                    }
+                    sum = splat(x).fma(load(scratch), sum);
+                }
+                total = total.add(sum);
+                left -= count;
+            }
+            store(total, c + 4 * first);
         }
     }
 

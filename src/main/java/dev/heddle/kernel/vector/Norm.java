@@ -113,11 +113,12 @@ public final class Norm implements NormKernels {
                 Row.pad(h + bytes - SPAN, length, 0f);
                 if (gate != Gate.NONE) {
                     Row.copy(z + o, length, s);
+                }
+                if (gate == Gate.LAST) {
                     Row.pad(s + bytes - SPAN, length, 0f);
                 }
-                if (gate == Gate.FIRST) {
+                if (gate == Gate.FIRST) { // whatever s and t hold beyond the row meets no sum
                     Row.copy(x + o, length, t);
-                    Row.pad(t + bytes - SPAN, length, 0f);
                     gated(u, s, u, bytes);
                 }
                 FloatVector mean = all(0f);

@@ -3,6 +3,7 @@ package dev.heddle.kernel.vector;
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.store;
@@ -95,8 +96,9 @@ final class Row {
             return;
         }
         for (long end = a + bytes; a != end; a += SPAN) {
+            long ar = base(a);
             for (int i = 0; i < acc.length; i++) {
-                acc[i] = acc[i].add(load(a + (long) i * BYTES));
+                acc[i] = acc[i].add(load(ar + (long) i * BYTES));
             }
         }
     }
@@ -112,8 +114,10 @@ final class Row {
             return;
         }
         for (long end = a + bytes; a != end; a += SPAN, b += SPAN) {
+            long ar = base(a);
+            long br = base(b);
             for (int i = 0; i < acc.length; i++) {
-                acc[i] = load(a + (long) i * BYTES).fma(load(b + (long) i * BYTES), acc[i]);
+                acc[i] = load(ar + (long) i * BYTES).fma(load(br + (long) i * BYTES), acc[i]);
             }
         }
     }
@@ -129,8 +133,9 @@ final class Row {
             return;
         }
         for (long end = a + bytes; a != end; a += SPAN) {
+            long ar = base(a);
             for (int i = 0; i < acc.length; i++) {
-                acc[i] = acc[i].add(load(a + (long) i * BYTES).sub(c));
+                acc[i] = acc[i].add(load(ar + (long) i * BYTES).sub(c));
             }
         }
     }
@@ -147,8 +152,9 @@ final class Row {
             return;
         }
         for (long end = a + bytes; a != end; a += SPAN) {
+            long ar = base(a);
             for (int i = 0; i < acc.length; i++) {
-                FloatVector d = load(a + (long) i * BYTES).sub(c);
+                FloatVector d = load(ar + (long) i * BYTES).sub(c);
                 acc[i] = d.fma(d, acc[i]);
             }
         }

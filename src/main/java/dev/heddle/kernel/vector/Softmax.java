@@ -1,8 +1,10 @@
 package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
+import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.Row.SPAN;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.load;
@@ -36,19 +38,19 @@ public final class Softmax implements SoftmaxKernels {
             Row.pad(rest, columns, NOTHING);
             float most = max(x, whole, rest, padded, scratch);
             FloatVector m = all(most);
-            Row.zero(sums);
+            start(acc, sums);
             if (log) {
-                expSums(x, m, sums, whole);
-                expSums(rest, m, sums, padded);
-                float sum = Row.foldMemory(acc, sums);
+                expSums(acc, x, m, sums, whole);
+                expSums(acc, rest, m, sums, padded);
+                float sum = fold(acc, sums);
                 FloatVector shift = VectorMath.log(all(sum));
                 logs(x, m, shift, y, whole);
                 logs(rest, m, shift, rest, padded);
             } else {
                 m = m.blend(0f, m.compare(EQ, NOTHING));
-                exps(x, m, sums, y, whole);
-                exps(rest, m, sums, rest, padded);
-                float sum = Row.foldMemory(acc, sums);
+                exps(acc, x, m, sums, y, whole);
+                exps(acc, rest, m, sums, rest, padded);
+                float sum = fold(acc, sums);
                 FloatVector scale = all(1f).div(all(sum));
                 scale = scale.blend(0f, all(sum).compare(EQ, 0f));
                 scale(y, scale, whole);
@@ -118,10 +120,10 @@ public final class Softmax implements SoftmaxKernels {
             Row.copyRest(x + whole, columns, rest);
             Row.pad(rest, columns, NOTHING);
             float most = max(x, whole, rest, padded, scratch);
-            Row.zero(sums);
-            expSums(x, all(most), sums, whole);
-            expSums(rest, all(most), sums, padded);
-            float sum = Row.foldMemory(acc, sums);
+            start(acc, sums);
+            expSums(acc, x, all(most), sums, whole);
+            expSums(acc, rest, all(most), sums, padded);
+            float sum = fold(acc, sums);
             FloatVector log = VectorMath.log(all(sum));
             int t = i32(target);
             VectorMask<Integer> skip = all(t).compare(EQ, all(ignored));
@@ -165,10 +167,10 @@ public final class Softmax implements SoftmaxKernels {
             Row.copyRest(x + whole, columns, rest);
             Row.pad(rest, columns, NOTHING);
             float most = max(x, whole, rest, padded, scratch);
-            Row.zero(sums);
-            exps(x, all(most), sums, gx, whole);
-            exps(rest, all(most), sums, rest, padded);
-            float sum = Row.foldMemory(acc, sums);
+            start(acc, sums);
+            exps(acc, x, all(most), sums, gx, whole);
+            exps(acc, rest, all(most), sums, rest, padded);
+            float sum = fold(acc, sums);
             int t = i32(target);
             VectorMask<Integer> skip = all(t).compare(EQ, all(ignored));
             FloatVector weight = splat(g);
@@ -196,15 +198,46 @@ public final class Softmax implements SoftmaxKernels {
     @Inline
     private static void maxima(FloatVector[] most, long a, long bytes) {
         for (long end = a + bytes; a != end; a += (long) most.length * BYTES) {
+            long ar = base(a);
             for (int i = 0; i < most.length; i++) {
-                most[i] = V.max(most[i], load(a + (long) i * BYTES));
+                most[i] = V.max(most[i], load(ar + (long) i * BYTES));
             }
         }
     }
 
-    /** Adds exp(x - m) to the partial sums, which lie in memory: beside the exponential that costs nothing. */
+    /** Vectors whose exponentials are computed at a time: with 32 registers all partial sums stay in some of them. */
     @Inline
-    private static void expSums(long x, FloatVector m, long sums, long bytes) {
+    private static boolean inRegisters() {
+        return LANES == 16;
+    }
+
+    @Inline
+    private static void start(FloatVector[] acc, long sums) {
+        if (inRegisters()) {
+            Row.fill(acc, 0f);
+        } else {
+            Row.zero(sums);
+        }
+    }
+
+    @Inline
+    private static float fold(FloatVector[] acc, long sums) {
+        return inRegisters() ? Row.fold(acc, sums) : Row.foldMemory(acc, sums);
+    }
+
+    /** Adds exp(x - m) to the partial sums; where they lie in memory, that costs little beside the exponential. */
+    @Inline
+    private static void expSums(FloatVector[] acc, long x, FloatVector m, long sums, long bytes) {
+        if (inRegisters()) {
+            for (long end = x + bytes; x != end; x += SPAN) {
+                long xr = base(x);
+                for (int i = 0; i < acc.length; i++) {
+                    acc[i] = acc[i].add(VectorMath.expNonPositive(
+                            load(xr + (long) i * BYTES).sub(m)));
+                }
+            }
+            return;
+        }
         long o = sums;
         for (long end = x + bytes; x != end; x += BYTES) {
             store(load(o).add(VectorMath.expNonPositive(load(x).sub(m))), o);
@@ -214,7 +247,20 @@ public final class Softmax implements SoftmaxKernels {
 
     /** The same, and keeps the exponentials. */
     @Inline
-    private static void exps(long x, FloatVector m, long sums, long y, long bytes) {
+    private static void exps(FloatVector[] acc, long x, FloatVector m, long sums, long y, long bytes) {
+        if (inRegisters()) {
+            for (long end = x + bytes; x != end; x += SPAN, y += SPAN) {
+                long xr = base(x);
+                long yr = base(y);
+                for (int i = 0; i < acc.length; i++) {
+                    FloatVector e = VectorMath.expNonPositive(
+                            load(xr + (long) i * BYTES).sub(m));
+                    store(e, yr + (long) i * BYTES);
+                    acc[i] = acc[i].add(e);
+                }
+            }
+            return;
+        }
         long o = sums;
         for (long end = x + bytes; x != end; x += BYTES, y += BYTES) {
             FloatVector e = VectorMath.expNonPositive(load(x).sub(m));
@@ -226,8 +272,11 @@ public final class Softmax implements SoftmaxKernels {
 
     @Inline
     private static void scale(long y, FloatVector scale, long bytes) {
-        for (long end = y + bytes; y != end; y += BYTES) {
-            store(load(y).mul(scale), y);
+        for (long end = y + bytes; y != end; y += 4L * BYTES) {
+            long yr = base(y);
+            for (int i = 0; i < 4; i++) {
+                store(load(yr + (long) i * BYTES).mul(scale), yr + (long) i * BYTES);
+            }
         }
     }
 
