@@ -312,7 +312,7 @@ final class VectorMath {
         return t.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
     }
 
-    /** MAGIC + min(m, n) of t = MAGIC + m; of an infinite or a NaN t something finite. */
+    /** MAGIC + min(m, n) of t = MAGIC + m; MAGIC + n of infinity. */
     private static FloatVector upTo(int n, FloatVector t) {
         return t.reinterpretAsInts().min(MAGIC_BITS + n).reinterpretAsFloats();
     }
