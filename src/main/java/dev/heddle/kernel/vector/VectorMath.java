@@ -63,7 +63,7 @@ final class VectorMath {
     /** e<sup>x</sup>, 1.02 ulp. 0 where the result is subnormal. */
     static FloatVector exp(FloatVector x) {
         FloatVector t = x.fma(LOG2_E, MAGIC);
-        FloatVector e = addToExponent(expNearZero(minusLn2(x, t.sub(MAGIC))), t);
+        FloatVector e = addToExponent(expm1NearZero(minusLn2(x, t.sub(MAGIC))).add(1f), t);
         e = x.add(INFINITY).blend(e, x.compare(LE, EXP_MAX));
         return e.blend(0f, x.compare(LT, EXP_MIN));
     }
@@ -187,7 +187,8 @@ final class VectorMath {
         float four = BIASED + 2;
         FloatVector b = minusAbs(x).mul(2f);
         FloatVector t = b.fma(LOG2_E, four);
-        FloatVector e = expNearZero(minusLn2(b, t.sub(four))).mul(power(t)); // 4 e^-2|x|
+        FloatVector s = power(t);
+        FloatVector e = s.fma(expm1NearZero(minusLn2(b, t.sub(four))), s); // 4 e^-2|x|
         FloatVector d = e.fma(0.25f, 1f);
         return e.div(d.mul(d)).blend(0f, b.compare(LT, -89.4f)); // n = -129
     }
@@ -285,15 +286,7 @@ final class VectorMath {
         return k.fma(all(-LN2_LOW), k.fma(all(-LN2_HIGH), x));
     }
 
-    /** e<sup>r</sup> for |r| &lt;= ln(2)/2; growing without bound for larger r. */
-    private static FloatVector expNearZero(FloatVector r) {
-        FloatVector z = r.mul(r);
-        FloatVector p = z.fma(all(0x1.6a525p-10f), r.fma(0x1.12396ep-7f, 0x1.5558aap-5f));
-        p = p.fma(z, r.fma(0x1.555492p-3f, 0x1.fffffcp-2f));
-        return p.fma(z, r).add(1f);
-    }
-
-    /** e<sup>r</sup> - 1 for |r| &lt;= ln(2)/2. */
+    /** e<sup>r</sup> - 1 for |r| &lt;= ln(2)/2; growing without bound for larger r. */
     private static FloatVector expm1NearZero(FloatVector r) {
         FloatVector z = r.mul(r);
         FloatVector p = z.fma(all(0x1.6b97a2p-10f), r.fma(0x1.122538p-7f, 0x1.5556f6p-5f));
@@ -320,16 +313,18 @@ final class VectorMath {
     /** e<sup>x</sup> for -VANISHING &lt;= x &lt;= 0, at its lower end 0; below it anything. */
     private static FloatVector expAboveVanishing(FloatVector x) {
         FloatVector t = x.fma(LOG2_E, BIASED);
-        return expNearZero(minusLn2(x, t.sub(BIASED))).mul(power(t));
+        FloatVector s = power(t);
+        return s.fma(expm1NearZero(minusLn2(x, t.sub(BIASED))), s);
     }
 
     /**
-     * 1 + e<sup>u</sup>, rounded once at the end, for u &gt;= -VANISHING; below it anything. Where e<sup>u</sup> &gt;
-     * 2<sup>127.5</sup> the exponent stays, and the polynomial grows instead to infinity, losing accuracy.
+     * 1 + e<sup>u</sup> for u &gt;= -VANISHING; below it anything. Where e<sup>u</sup> &gt; 2<sup>127.5</sup> the exponent
+     * stays, and the polynomial grows instead to infinity, losing accuracy.
      */
     private static FloatVector onePlusExp(FloatVector u) {
         FloatVector t = upTo(254, u.fma(LOG2_E, BIASED));
-        return expNearZero(minusLn2(u, t.sub(BIASED))).fma(power(t), all(1f));
+        FloatVector s = power(t);
+        return s.fma(expm1NearZero(minusLn2(u, t.sub(BIASED))), s.add(1f));
     }
 
     // Parts of logarithms
@@ -383,7 +378,8 @@ final class VectorMath {
         FloatVector t = h.fma(LOG2_E, BIASED);
         FloatVector k = t.sub(BIASED);
         FloatVector r = k.fma(all(-LN2_LOW), k.fma(all(-LN2_HIGH), h).add(lost));
-        return expNearZero(r).mul(power(t));
+        FloatVector s = power(t);
+        return s.fma(expm1NearZero(r), s);
     }
 
     /** The normal distribution function of -a over e<sup>-a²/2</sup>, 0 &lt;= a &lt;= GAUSSIAN_VANISHING. */
