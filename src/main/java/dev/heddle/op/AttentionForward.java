@@ -35,6 +35,12 @@ final class AttentionForward {
 
     private final long queries;
 
+    /** Chosen once: a single query asks for each of them at every tile. */
+    private final AttentionKernels maxima = AttentionCall.kernels(AttentionProbe.MAXIMA);
+
+    private final AttentionKernels softmax = AttentionCall.kernels(AttentionProbe.SOFTMAX);
+    private final AttentionKernels rescale = AttentionCall.kernels(AttentionProbe.RESCALE);
+
     AttentionForward(AttentionCall call, Matrix q, KeyTiles tiles, Matrix y, long weights, long queries) {
         this.call = call;
         this.q = q;
@@ -113,7 +119,7 @@ final class AttentionForward {
             queriesAt = floats(scratch, capacity * call.features);
             scores = floats(scratch, (long) capacity * AttentionCall.KEYS);
             factors = floats(scratch, 3L * (capacity + 16));
-            tops = floats(scratch, 16L * capacity);
+            tops = floats(scratch, 16L * (capacity + 16));
             state = State.at(floats(scratch, State.size(capacity, pitch)), capacity);
             next = State.at(floats(scratch, State.size(capacity, pitch)), capacity);
             of = call.sequences[0];
@@ -174,9 +180,9 @@ final class AttentionForward {
                     scored,
                     AttentionKernels.PITCH);
             call.complete(of, start, scored, info + a * AttentionKernels.ROW, reach, a, b);
-            AttentionCall.kernels(AttentionProbe.MAXIMA).maxima(scored, n, m, factors, tops);
-            AttentionCall.kernels(AttentionProbe.SOFTMAX).softmax(scored, n, m, sums, factors);
-            AttentionCall.kernels(AttentionProbe.RESCALE).rescale(ys, pitch, n, call.valuePitch, factors);
+            maxima.maxima(scored, n, m, factors, tops);
+            softmax.softmax(scored, n, m, sums, factors);
+            rescale.rescale(ys, pitch, n, call.valuePitch, factors);
             call.overValues.run(
                     tile.finite,
                     n,

@@ -1,11 +1,11 @@
 package dev.heddle.op;
 
-import dev.heddle.op.AttentionCall.Sequence;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Use;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 
@@ -21,23 +21,35 @@ import java.util.List;
 public final class KvCache {
     private static final int KEYS = AttentionCall.KEYS;
 
-    /** Pages are allocated in slabs of up to so many: large pieces of memory get large pages of it from the system. */
+    /**
+     * Pages are allocated in slabs of up to so many: large pieces of memory get large pages of it from the system. In a slab the pages
+     * of a head follow each other, so that who reads them in turn reads straight on, and the memory runs ahead of him.
+     */
     private static final int SLAB = 32;
 
     /**
-     * One page, {@code [Hk, 64 F + 64 Fv padded]}: for each head keys {@code [F, 64]}, then values {@code [64, Fv padded]}. Once several
-     * caches have it, it is never written again.
+     * One page, {@code [Hk, 64 F + 64 Fv padded]}, the heads far apart: for each head keys {@code [F, 64]}, then values
+     * {@code [64, Fv padded]}. Once several caches have it, it is never written again.
      */
     private static final class Page {
         final Tensor memory;
+
+        /** By head, whether no value was written that is not finite. */
+        final boolean[] finite;
+
         volatile boolean shared;
 
-        Page(Tensor memory) {
+        Page(Tensor memory, boolean[] finite) {
             this.memory = memory;
+            this.finite = finite;
+        }
+
+        long at(long head) {
+            return memory.address() + 4 * head * memory.stride(0);
         }
 
         Page copy() {
-            return new Page(memory.copy());
+            return new Page(memory.copy(), finite.clone());
         }
     }
 
@@ -49,6 +61,7 @@ public final class KvCache {
     /** Pages that nothing was written into yet. */
     private final Deque<Page> fresh = new ArrayDeque<>();
 
+    private final Tensor spare = Tensor.zeros(DType.F32, 16);
     private long length;
 
     /**
@@ -119,9 +132,11 @@ public final class KvCache {
         if (last == pages.size()) {
             if (fresh.isEmpty()) {
                 int count = Math.clamp(pages.size(), 1, SLAB);
-                Tensor slab = Tensor.zeros(DType.F32, count, heads, headSize());
+                Tensor slab = Tensor.zeros(DType.F32, heads, count, headSize());
                 for (int i = 0; i < count; i++) {
-                    fresh.add(new Page(slab.select(0, i)));
+                    boolean[] finite = new boolean[(int) heads];
+                    Arrays.fill(finite, true);
+                    fresh.add(new Page(slab.select(1, i), finite));
                 }
             }
             pages.add(fresh.remove());
@@ -138,12 +153,13 @@ public final class KvCache {
 
     private void write(Page page, long at, long k, Tensor kLike, long v, Tensor vLike, long n) {
         long pitch = 4 * SmallProduct.padded(values);
-        try (Use _ = Use.of(page.memory)) {
+        try (Use _ = Use.of(page.memory, spare)) {
             for (long h = 0; h < heads; h++) {
-                long keys = page.memory.address() + 4 * h * headSize();
+                long keys = page.at(h);
                 long rows = keys + 4 * KEYS * features + at * pitch;
                 Gemm.transpose(k + 4 * h * kLike.stride(1), 4 * kLike.stride(0), keys + 4 * at, 4 * KEYS, n, features);
                 Gemm.copy(v + 4 * h * vLike.stride(1), 4 * vLike.stride(0), rows, pitch, n, values);
+                page.finite[(int) h] &= AttentionCall.finite(rows, pitch, n, values, spare.address());
             }
         }
     }
@@ -190,28 +206,20 @@ public final class KvCache {
     /** The tiles of attention over caches, a sequence each. */
     static final class Tiles implements KeyTiles {
         private final AttentionCall call;
-        private final long[][] pages;
-        private final long headBytes;
+        private final Page[][] pages;
 
         Tiles(AttentionCall call, List<KvCache> caches) {
             this.call = call;
-            headBytes = 4 * caches.getFirst().headSize();
-            pages = new long[caches.size()][];
-            for (int i = 0; i < pages.length; i++) {
-                pages[i] = caches.get(i).pages.stream()
-                        .mapToLong(p -> p.memory.address())
-                        .toArray();
-            }
+            pages = caches.stream().map(c -> c.pages.toArray(Page[]::new)).toArray(Page[][]::new);
         }
 
         @Override
         public void find(int sequence, long head, long number, Tile tile) {
-            Sequence s = call.sequences[sequence];
-            tile.keys = pages[sequence][(int) number] + head * headBytes;
+            Page page = pages[sequence][(int) number];
+            tile.keys = page.at(head);
             tile.values = tile.keys + 4 * KEYS * call.features;
             tile.valueStep = 4 * call.valuePitch;
-            long count = KeyTiles.count(s, number);
-            tile.finite = AttentionCall.finite(tile.values, tile.valueStep, count, call.values, tile.room);
+            tile.finite = page.finite[(int) head];
         }
     }
 }
