@@ -43,7 +43,7 @@ public interface AttentionKernels {
     /**
      * {@code M = max(m, s)}, {@code r = e^(m - M)}, {@code m = M}.
      *
-     * @param tops 64 bytes of scratch per row
+     * @param tops 64 bytes of scratch per row, and for 15 more
      */
     void maxima(long s, long rows, long m, long r, long tops);
 

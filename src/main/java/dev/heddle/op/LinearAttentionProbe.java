@@ -40,7 +40,9 @@ final class LinearAttentionProbe {
             }
             return ROWS * 256;
         }
-        int tile = variant < DOTS ? variant / 3 + 1 : variant - DOTS + 1;
+        int asked = variant < DOTS ? variant / 3 + 1 : variant - DOTS + 1;
+        int tile =
+                lanes == 1 && asked > 1 ? TILES[0] : asked; // the twin is woven for the smallest and the largest tile
         long columns = tile == 1 ? lanes : (long) tile * lanes - lanes / 4;
         long pitch = 4 * columns;
         long last = 4 * (columns - lanes);

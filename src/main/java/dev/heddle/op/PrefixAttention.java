@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  * has gradients of 0.
  *
  * <p>Scratch: forward about 6 KiB for each of at most 32 chunks, and three states per piece of a long sequence. Backward
- * also keeps the state before each block of 64 steps (fewer, for rows beyond 2 KiB) of up to 32 sequences: at most half
- * of what v of the longest sequence takes, none of it if y is given.
+ * also keeps three floats for each step and head, and the state before each block of 64 steps (fewer, for rows beyond 2 KiB), of
+ * up to 32 sequences: the states are at most half of what v of the longest sequence takes, none if y is given.
  *
  * <p>After "Attention as an RNN", arXiv 2405.13956.
  */

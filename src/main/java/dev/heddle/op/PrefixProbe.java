@@ -18,17 +18,23 @@ final class PrefixProbe {
         return SCAN + 2 * (tile - 1) + (output ? 1 : 0);
     }
 
-    static final int GRAD_SCORES = 0;
-    private static final int GRADIENTS = 1;
-    private static final int GRAD_DOTS = GRADIENTS + 4;
-    static final int GRAD_VARIANTS = GRAD_DOTS + 4;
+    private static final int GRADIENTS = 0;
+    private static final int GRAD_DOTS = GRADIENTS + 2 * 4;
+    static final int GRAD_SCORES = GRAD_DOTS + 4;
+    static final int PARTIALS = GRAD_SCORES + 1;
+    static final int GRAD_VARIANTS = PARTIALS + 1;
 
-    static int gradients(int tile) {
-        return GRADIENTS + tile - 1;
+    static int gradients(int tile, boolean whole) {
+        return GRADIENTS + 2 * (tile - 1) + (whole ? 1 : 0);
     }
 
     static int gradDots(int tile) {
         return GRAD_DOTS + tile - 1;
+    }
+
+    /** The twin of a kernel, which is timed beside it, is woven for the smallest and the largest tile. */
+    private static int tile(int tile, int lanes, int[] sizes) {
+        return lanes == 1 && tile > 1 ? sizes[0] : tile;
     }
 
     private static final int HEADS = 2;
@@ -77,7 +83,7 @@ final class PrefixProbe {
     }
 
     static long run(PrefixKernels k, int lanes, int variant, long scratch) {
-        int tile = variant < SCAN ? 4 : (variant - SCAN) / 2 + 1;
+        int tile = variant < SCAN ? 4 : tile((variant - SCAN) / 2 + 1, lanes, PrefixScan.SCAN_TILES);
         Block b = Block.at(scratch, lanes, tile);
         switch (variant) {
             case WEIGHTS -> {
@@ -127,15 +133,20 @@ final class PrefixProbe {
     }
 
     static long run(PrefixGradKernels k, int lanes, int variant, long scratch) {
-        int tile = variant >= GRAD_DOTS ? variant - GRAD_DOTS + 1 : Math.max(variant, 1);
+        int asked = variant < GRAD_DOTS ? variant / 2 + 1 : Math.min(variant - GRAD_DOTS + 1, 4);
+        int tile = tile(asked, lanes, PrefixScan.GRADIENT_TILES);
         Block b = Block.at(scratch, lanes, tile);
         long step = b.step();
         if (variant == GRAD_SCORES) {
-            k.gradScores(b.matrix(0), b.head, step, b.s, 4 * HEADS, 4, b.coef, HEADS, STEPS, b.matrix(1));
+            k.gradScores(b.matrix(0), b.s, 4 * HEADS, 4, b.coef, HEADS, STEPS);
+            return ROWS * 16;
+        } else if (variant == PARTIALS) {
+            k.partials(b.matrix(0), b.head, step, HEADS, STEPS, b.matrix(1));
         } else if (variant < GRAD_DOTS) {
             long end = step * STEPS - b.head;
             k.gradients(
                     tile,
+                    variant % 2 == 1,
                     b.matrix(0) + end,
                     step,
                     b.head,

@@ -23,7 +23,7 @@ final class PrefixScan {
     static final Dispatch<PrefixGradKernels> GRAD_KERNELS =
             new Dispatch<>(PrefixGradKernels.class, PrefixProbe.GRAD_VARIANTS, PrefixProbe::run);
 
-    private static final int[] SCAN_TILES = {8, 4, 3, 2, 1};
+    static final int[] SCAN_TILES = {8, 4, 3, 2, 1};
     static final int[] GRADIENT_TILES = {4, 3, 2, 1};
 
     /** Steps of a block at most, and steps times heads: three planes of 2 KiB stay in the first-level cache. */
@@ -255,7 +255,7 @@ final class PrefixScan {
     private long[] coefs(Workspace scratch, long count) {
         long[] coefs = new long[(int) count];
         for (int i = 0; i < coefs.length; i++) {
-            coefs[i] = scratch.empty(DType.F32, 3, plane(block * group) / 4).address();
+            coefs[i] = scratch.empty(DType.F32, planes() / 4).address();
         }
         return coefs;
     }
@@ -377,7 +377,7 @@ final class PrefixScan {
             Scan states,
             Scan results,
             List<Pass<PrefixGradKernels>> passes,
-            PrefixGradKernels sums,
+            boolean whole,
             PrefixKernels dots,
             @Nullable States initial,
             @Nullable Matrix y,
@@ -387,11 +387,11 @@ final class PrefixScan {
             long still) {}
 
     /**
-     * The memory of one chunk of a backward pass: the state before each block, the planes, results and terms of one block,
+     * The memory of one chunk of a backward pass: the state before each block and its planes, results and terms of one block,
      * and what is carried from block to block.
      */
     private record Desk(
-            States saved, long coef, Matrix y, Matrix p, long gw, long d, long yLater, long pads, long fold) {}
+            States saved, long coef, Matrix y, Matrix p, long gw, long d, long yLater, long pads, long sums) {}
 
     /**
      * Computes the gradients that have a place. The states before each block are computed first and kept; the results of a
@@ -403,6 +403,7 @@ final class PrefixScan {
     void backward(Matrix s, Matrix v, @Nullable States initial, @Nullable Matrix y, Gradients g, Workspace scratch) {
         Tensor ones = scratch.empty(DType.F32, features);
         ones.fill(1);
+        boolean whole = features % 16 == 0;
         Scan states = new Scan(
                 KERNELS.choose(PrefixProbe.WEIGHTS, Long.MAX_VALUE).kernels(),
                 y == null ? scans(features, false) : List.of(),
@@ -412,8 +413,8 @@ final class PrefixScan {
         Backward x = new Backward(
                 states,
                 new Scan(states.weights, scans(features, true), s, v, Matrix.still(0)),
-                Tiles.over(GRAD_KERNELS, features, GRADIENT_TILES, PrefixProbe::gradients),
-                GRAD_KERNELS.choose(PrefixProbe.GRAD_SCORES, Long.MAX_VALUE).kernels(),
+                Tiles.over(GRAD_KERNELS, features, GRADIENT_TILES, tile -> PrefixProbe.gradients(tile, whole)),
+                whole,
                 KERNELS.choose(PrefixProbe.DOTS, Long.MAX_VALUE).kernels(),
                 initial,
                 y,
@@ -428,6 +429,15 @@ final class PrefixScan {
         eachUnit(3 * NANOS, (unit, chunk) -> backward(x, unit, desks[chunk]));
     }
 
+    /** Bytes of the three planes of a block. */
+    private long planes() {
+        return 3 * plane(block * group);
+    }
+
+    private static PrefixGradKernels gradKernels(int variant) {
+        return GRAD_KERNELS.choose(variant, Long.MAX_VALUE).kernels();
+    }
+
     private Desk desk(boolean again, Workspace scratch) {
         long longest = 0;
         for (long k = 0; k < sequences.count(); k++) {
@@ -439,14 +449,14 @@ final class PrefixScan {
                         scratch.empty(DType.F32, blocks, group),
                         scratch.empty(DType.F32, blocks, group),
                         scratch.empty(DType.F32, again ? blocks : 1, group, features)),
-                coefs(scratch, 1)[0],
+                scratch.empty(DType.F32, blocks, planes() / 4).address(),
                 rows(scratch, again ? features : 0),
-                rows(scratch, ceil(features, 16) * 16),
+                rows(scratch, features % 16 == 0 ? 0 : ceil(features, 16) * 16),
                 scratch.empty(DType.F32, group, features).address(),
                 scratch.empty(DType.F32, group, features).address(),
                 scratch.empty(DType.F32, group, features).address(),
                 scratch.zeros(DType.F32, 48).address(),
-                scratch.zeros(DType.F32, block * group, 32).address());
+                scratch.zeros(DType.F32, block * group + 15, 16).address());
     }
 
     /** A row for each step and head of a block. */
@@ -462,7 +472,12 @@ final class PrefixScan {
         save(x, unit, at, desk, blocks);
         carryIn(x.g, at, unit.heads, desk);
         for (long b = blocks - 1; b >= 0; b--) {
-            block(x, unit, b * block, Math.min(block, steps - b * block), saved(x, desk, b), desk);
+            long coef = desk.coef + b * planes();
+            long count = Math.min(block, steps - b * block);
+            if (b == blocks - 1) {
+                weigh(x.results, unit, b * block, count, saved(x, desk, b), coef);
+            }
+            block(x, unit, b * block, count, saved(x, desk, b), coef, desk);
         }
         carryOut(x, at, unit.heads, desk);
     }
@@ -472,7 +487,7 @@ final class PrefixScan {
         return x.y == null ? saved : new States(saved.m, saved.u, desk.saved.w);
     }
 
-    /** The state before each block. */
+    /** The state before each block, and the planes of all but the last. */
     private void save(Backward x, Unit unit, long at, Desk desk, long blocks) {
         States state = saved(x, desk, 0);
         start(x.initial == null ? null : x.initial.at(at, features), state, unit.heads);
@@ -483,7 +498,7 @@ final class PrefixScan {
             if (x.y == null) {
                 copy(state.w, next.w, unit.heads * features);
             }
-            advance(x.states, unit, (b - 1) * block, b * block, next, desk.coef, x.zeros);
+            advance(x.states, unit, (b - 1) * block, b * block, next, desk.coef + (b - 1) * planes(), x.zeros);
             state = next;
         }
     }
@@ -505,22 +520,12 @@ final class PrefixScan {
         }
     }
 
-    private void block(Backward x, Unit unit, long i, long steps, States before, Desk desk) {
-        weigh(x.results, unit, i, steps, before, desk.coef);
+    private void block(Backward x, Unit unit, long i, long steps, States before, long coef, Desk desk) {
         long row = sequences.row(unit.sequence);
         if (x.y == null) {
             long v = x.results.v.at(row, time(unit.sequence, i), unit.head);
             scanBlock(
-                    x.results,
-                    desk.y.address,
-                    desk.y.step,
-                    desk.y.head,
-                    v,
-                    before.w,
-                    desk.coef,
-                    unit.heads,
-                    steps,
-                    x.zeros);
+                    x.results, desk.y.address, desk.y.step, desk.y.head, v, before.w, coef, unit.heads, steps, x.zeros);
         }
         Gradients g = x.g;
         long end = time(unit.sequence, i + steps - 1);
@@ -532,11 +537,15 @@ final class PrefixScan {
         Matrix v = x.results.v;
         long plane = plane(steps * unit.heads);
         long state = 4 * features * (unit.heads - 1);
+        zero(desk.sums, 16 * steps * unit.heads);
+        Matrix terms = x.whole ? new Matrix(desk.sums, 0, 64 * unit.heads, 64) : desk.p;
         for (Pass<PrefixGradKernels> p : x.passes) {
             long o = p.from();
+            long term = terms.at(0, steps - 1, unit.heads - 1) + (x.whole ? o % 64 : o);
             p.kernels()
                     .gradients(
                             p.tile(),
+                            x.whole,
                             v.at(row, end, head) + o,
                             ahead(v.step),
                             v.head,
@@ -549,15 +558,15 @@ final class PrefixScan {
                             gv.at(row, end, head) + o,
                             ahead(gv.step),
                             gv.head,
-                            desk.p.at(0, steps - 1, unit.heads - 1) + o,
-                            desk.p.step,
-                            desk.p.head,
+                            term,
+                            terms.step,
+                            terms.head,
                             desk.gw + state + o,
                             desk.d + state + o,
                             desk.yLater + state + o,
                             4 * features,
                             p.last(),
-                            desk.coef,
+                            coef,
                             plane,
                             unit.heads,
                             steps,
@@ -565,17 +574,12 @@ final class PrefixScan {
         }
         if (g.s != null) {
             long gs = g.s.at(row, time(unit.sequence, i), unit.head);
-            x.sums.gradScores(
-                    desk.p.address,
-                    desk.p.head,
-                    desk.p.step,
-                    gs,
-                    ahead(g.s.step),
-                    g.s.head,
-                    desk.coef,
-                    unit.heads,
-                    steps,
-                    desk.fold);
+            if (!x.whole) {
+                gradKernels(PrefixProbe.PARTIALS)
+                        .partials(desk.p.address, desk.p.head, desk.p.step, unit.heads, steps, desk.sums);
+            }
+            gradKernels(PrefixProbe.GRAD_SCORES)
+                    .gradScores(desk.sums, gs, ahead(g.s.step), g.s.head, coef, unit.heads, steps);
         }
     }
 

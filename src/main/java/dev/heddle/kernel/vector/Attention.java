@@ -95,16 +95,22 @@ public final class Attention implements AttentionKernels {
             }
             store(top, t);
         }
+        FloatVector[] x = new FloatVector[LANES];
         t = tops;
-        for (long i = 0; i != 4 * rows; i += 4, t += PART) {
-            float old = f32(m + i);
-            float now = Math.max(old, largest(t));
-            EdgeDot.put(m + i, now);
-            EdgeDot.put(r + i, old - now);
-        }
-        for (long a = r, end = r + 4 * rounded(rows); a != end; a += BYTES) {
-            FloatVector d = load(a);
-            store(VectorMath.expNonPositive(d).blend(1f, d.compare(NE, d)), a); // infinity less itself: nothing moved
+        for (long end = m + 4 * rows; m != end; t += LANES * PART, r += BYTES) {
+            for (int k = 0; k < LANES; k++) {
+                x[k] = load(t + k * PART);
+            }
+            FloatVector old = load(m);
+            FloatVector now = V.max(old, Fold.largest(x));
+            FloatVector d = old.sub(now);
+            store(VectorMath.expNonPositive(d).blend(1f, d.compare(NE, d)), r); // infinity less itself: nothing moved
+            store(now, t);
+            // the maxima behind the last row may be someone else's
+            long stop = m + Math.min(BYTES, end - m);
+            for (long o = t; m != stop; m += 4, o += 4) {
+                EdgeDot.put(m, f32(o));
+            }
         }
     }
 
@@ -122,21 +128,6 @@ public final class Attention implements AttentionKernels {
                 store(load(sums).fma(factor, sum), sums);
             }
         }
-    }
-
-    /** The largest of the lanes at {@code t}, none of which is NaN. */
-    @Inline
-    static float largest(long t) {
-        float[] x = new float[LANES];
-        for (int i = 0; i < LANES; i++) {
-            x[i] = f32(t + 4L * i);
-        }
-        for (int h = LANES / 2; h >= 1; h /= 2) {
-            for (int i = 0; i < h; i++) {
-                x[i] = Math.max(x[i], x[i + h]);
-            }
-        }
-        return x[0];
     }
 
     /** A number of rows, made up to whole vectors. */
