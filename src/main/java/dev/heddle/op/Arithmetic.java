@@ -53,6 +53,12 @@ public enum Arithmetic {
                 (k, u, us, v, vs, w, ws, columns, rows) -> k.binary(operator, u, us, v, vs, w, ws, columns, rows));
     }
 
+    /** {@code y += x} for floats whose number is a multiple of 16. */
+    static void add(long x, long y, long n) {
+        ArithmeticKernels kernels = KERNELS.choose(Operator.ADD.ordinal(), 16).kernels();
+        kernels.binary(Operator.ADD, y, 0, x, 0, y, 0, n, 1);
+    }
+
     /** {@code y = alpha a + b} with one rounding; {@code b} is repeated as elsewhere. */
     public static void axpy(float alpha, Tensor a, Tensor b, Tensor y) {
         run(

@@ -192,6 +192,13 @@ final class AttentionCall {
             end = new int[capacity];
         }
 
+        /** The same rows, to be walked by someone else. */
+        Reach(Reach other) {
+            first = other.first;
+            end = other.end;
+            rows = other.rows;
+        }
+
         long firstTile() {
             return rows == 0 ? 0 : first[0] / KEYS;
         }

@@ -40,7 +40,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Scratch: forward, the keys and values once more if a head has more than 96 rows (queries times heads that share keys),
  * and about 100 KiB for each of at most 32 chunks. Backward, per chunk, queries, their gradients and those of y for the heads
- * that share a head of the keys.
+ * that share a head of the keys; of a sequence of a thousand keys and more with up to four heads of them, the gradients of the
+ * queries four times, so that several threads work on a head.
  */
 public final class CausalAttention {
     private final float scale;

@@ -1,5 +1,6 @@
 package dev.heddle.op;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -96,6 +97,32 @@ class AarenAttentionTest {
             Trial.assertSameBits(whole.last().w().toFloatArray(), state.w().toFloatArray(), "w");
             return new Tensor[] {whole.y()};
         });
+    }
+
+    /** Longer than what may be cut into pieces of time; the memory of a step is that of the first. */
+    @Test
+    void aLongStreamHasTheBitsOfTheSequenceAndNoMoreMemory() {
+        Random r = new Random(2);
+        int steps = (int) PrefixScan.LONG_STEPS + 300;
+        Tensor q = Trial.normal(r, 2, 5);
+        Tensor k = Trial.normal(r, 1, steps, 2, 5);
+        Tensor v = Trial.normal(r, 1, steps, 2, 3);
+        AarenAttention op = AarenAttention.builder().timeOrdered(true).build();
+        PrefixAttention.Result whole = op.forward(q, k, v);
+        AttentionState state = AttentionState.empty(1, 2, 3);
+        Tensor got = Tensor.zeros(DType.F32, 1, steps, 2, 3);
+        try (Workspace scratch = new Workspace()) {
+            long memory = 0;
+            for (int t = 0; t < steps; t++) {
+                scratch.reset();
+                op.step(state, q, k.select(1, t), v.select(1, t), got.select(1, t), scratch);
+                memory = t == 0 ? scratch.capacity() : memory;
+            }
+            assertEquals(memory, scratch.capacity());
+        }
+        Trial.assertSameBits(whole.y().toFloatArray(), got.toFloatArray(), "y");
+        Trial.assertSameBits(whole.last().w().toFloatArray(), state.w().toFloatArray(), "w");
+        Trial.assertSameBits(whole.last().u().toFloatArray(), state.u().toFloatArray(), "u");
     }
 
     /** Infinite keys may hide a step; the gradients know it too. */

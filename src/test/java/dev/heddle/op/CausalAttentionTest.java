@@ -177,13 +177,26 @@ class CausalAttentionTest {
             @ForAll("features") int fv,
             @ForAll long seed) {
         Random r = new Random(seed);
-        Problem p = Problem.random(r, r.nextBoolean() ? lk : lq, lk, f, fv);
+        agrees(Problem.random(r, r.nextBoolean() ? lk : lq, lk, f, fv));
+    }
+
+    private static void agrees(Problem p) {
+        long f = p.q().dim(3);
+        long fv = p.v().dim(3);
         float[][] got = Trial.everywhere(p::run);
         double[][] want = p.reference();
         String[] names = {"y", "gradient of q", "gradient of k", "gradient of v", "gradient of bias"};
         for (int i = 0; i < want.length; i++) {
             Trial.assertClose(want[i], got[i], 1e-5, 4e-6 * (1 + f) * (1 + fv / 8.0), names[i]);
         }
+    }
+
+    /** So many keys that the backward pass deals them out to several threads. */
+    @Property(tries = 6)
+    void gradientsOfManyKeysForFewHeads(@ForAll long seed) {
+        int keys = 64 * (int) AttentionBackward.MANY_TILES - 30;
+        Random r = new Random(seed);
+        agrees(Problem.random(r, r.nextInt(3) == 0 ? 1 : 50, keys, r.nextInt(3) == 0 ? 0 : 9, 5));
     }
 
     /** A query's bits do not depend on the queries beside it, nor on where its keys come from. */
@@ -298,6 +311,53 @@ class CausalAttentionTest {
         assertTrue(Float.isFinite(gk.getFloat(0, 40, 0, 0)) && Float.isFinite(g.k().getFloat(0, 40, 0, 0)));
     }
 
+    /** Scores up to the square of the size, which are whole numbers and so exact: what rounds is the rest. */
+    @Test
+    void scoresOfAnySizeAgreeWithTheDefinition() {
+        Random r = new Random(11);
+        for (int size : new int[] {9, 100}) {
+            Tensor q = Tensor.zeros(DType.F32, 1, 90, 2, 1);
+            Tensor k = Tensor.zeros(DType.F32, 1, 90, 2, 1);
+            Trial.fill(q, () -> r.nextInt(-size, size + 1));
+            Trial.fill(k, () -> r.nextInt(-size, size + 1));
+            Tensor v = Trial.normal(r, 1, 90, 2, 5);
+            Problem p = new Problem(q, k, v, Terms.NONE, Trial.normal(r, 1, 90, 2, 5), true, 0, 1);
+            float[][] got = Trial.everywhere(p::run);
+            double[][] want = p.reference();
+            for (int i = 0; i < 4; i++) {
+                Trial.assertClose(want[i], got[i], 1e-5, 1e-5 * size, "size " + size + ", result " + i);
+            }
+        }
+    }
+
+    /** A value that is not finite is remembered of its page, but not beyond it. */
+    @Test
+    void aCacheMayHoldValuesThatAreNotFinite() {
+        Random r = new Random(12);
+        Tensor q = Trial.normal(r, 70, 2, 8);
+        Tensor k = Trial.normal(r, 70, 2, 8);
+        Tensor v = Trial.normal(r, 70, 2, 8);
+        CausalAttention op = CausalAttention.builder().build();
+        float[] want = op.forward(q.reshape(1, 70, 2, 8), k.reshape(1, 70, 2, 8), v.reshape(1, 70, 2, 8))
+                .toFloatArray();
+        KvCache cache = new KvCache(2, 8, 8);
+        cache.append(k.slice(0, 0, 5), v.slice(0, 0, 5));
+        Tensor bad = v.slice(0, 5, 6).copy();
+        bad.select(1, 1).fill(Float.NaN);
+        cache.append(k.slice(0, 5, 6), bad);
+        KvCache shared = cache.prefix(6);
+        float[] seen = op.forward(q.slice(0, 5, 6), shared).toFloatArray();
+        Trial.assertSameBits(
+                java.util.Arrays.copyOfRange(want, 5 * 16, 5 * 16 + 8),
+                java.util.Arrays.copyOf(seen, 8),
+                "the other head");
+        assertTrue(Float.isNaN(seen[8]));
+        cache.truncate(5);
+        cache.append(k.slice(0, 5, 70), v.slice(0, 5, 70));
+        Trial.assertSameBits(want, op.forward(q, cache).toFloatArray(), "cut");
+        assertTrue(Float.isNaN(op.forward(q.slice(0, 5, 6), shared).getFloat(0, 1, 0)));
+    }
+
     @Test
     void extremeScoresAndNothingToSee() {
         Random r = new Random(6);
@@ -332,6 +392,8 @@ class CausalAttentionTest {
                 Tensor y = Tensor.zeros(DType.F32, 1, n, 1, 16);
                 CausalAttention op = CausalAttention.builder().build();
                 op.forward(x, x, x, Terms.NONE, y, null, scratch);
+                CausalAttention.Gradients g = new CausalAttention.Gradients(x.copy(), x.copy(), x.copy(), null);
+                op.backward(x, x, x, Terms.NONE, y, null, null, g, scratch);
                 held[i] = scratch.capacity();
             }
         }
