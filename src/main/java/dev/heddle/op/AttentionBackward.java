@@ -258,7 +258,11 @@ final class AttentionBackward {
 
         /** The same from the scores, which {@link Desk#weigh} has summed. */
         void average() {
-            AttentionCall.kernels(AttentionProbe.AVERAGE).average(call.rows(s), sums, means, inverse, d);
+            // has next to nothing for vectors: its twin is as good
+            AttentionCall.KERNELS
+                    .choose(AttentionProbe.AVERAGE, 1)
+                    .kernels()
+                    .average(call.rows(s), sums, means, inverse, d);
         }
 
         /** Writes the gradients of some queries: the sum, in order, of what the desks have of them. */

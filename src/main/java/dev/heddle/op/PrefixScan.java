@@ -120,6 +120,11 @@ final class PrefixScan {
         return ceil(4 * n, 64) * 64;
     }
 
+    /** For chains of scalars, which vectors make so little faster that warm-up would not take them for compiled. */
+    static PrefixKernels twin(int variant) {
+        return KERNELS.choose(variant, 1).kernels();
+    }
+
     static List<Pass<PrefixKernels>> scans(long features, boolean output) {
         return Tiles.over(KERNELS, features, SCAN_TILES, tile -> PrefixProbe.scan(tile, output));
     }
@@ -217,9 +222,7 @@ final class PrefixScan {
             @Nullable Matrix y) {}
 
     private Scan scan(Matrix s, Matrix v, @Nullable Matrix y) {
-        PrefixKernels weights =
-                KERNELS.choose(PrefixProbe.WEIGHTS, Long.MAX_VALUE).kernels();
-        return new Scan(weights, scans(features, y != null), s, v, y);
+        return new Scan(twin(PrefixProbe.WEIGHTS), scans(features, y != null), s, v, y);
     }
 
     /**
@@ -278,7 +281,7 @@ final class PrefixScan {
             advance(stateOnly, all, p * PIECE_STEPS, (p + 1) * PIECE_STEPS, state, coefs[p], zeros);
         });
         copyState(last, before, heads);
-        PrefixKernels merge = KERNELS.choose(PrefixProbe.MERGE, Long.MAX_VALUE).kernels();
+        PrefixKernels merge = twin(PrefixProbe.MERGE);
         long plane = plane(heads);
         for (int p = 1; p < pieces; p++) {
             States sum = before.at(p * heads, features);
@@ -404,12 +407,7 @@ final class PrefixScan {
         Tensor ones = scratch.empty(DType.F32, features);
         ones.fill(1);
         boolean whole = features % 16 == 0;
-        Scan states = new Scan(
-                KERNELS.choose(PrefixProbe.WEIGHTS, Long.MAX_VALUE).kernels(),
-                y == null ? scans(features, false) : List.of(),
-                s,
-                v,
-                null);
+        Scan states = new Scan(twin(PrefixProbe.WEIGHTS), y == null ? scans(features, false) : List.of(), s, v, null);
         Backward x = new Backward(
                 states,
                 new Scan(states.weights, scans(features, true), s, v, Matrix.still(0)),
