@@ -132,16 +132,16 @@ record EdgeAttention(
         Checks.wholeRows(name, t);
     }
 
-    long[] resultShape() {
+    private long[] resultShape() {
         return new long[] {graph.nDst(), heads(), width()};
     }
 
     /** What is kept of a row: largest scores and sums of exponentials. */
-    long[] statsShape() {
+    private long[] statsShape() {
         return new long[] {graph.nDst(), 2, heads()};
     }
 
-    long[] alphaShape() {
+    private long[] alphaShape() {
         return new long[] {graph.nnz(), heads()};
     }
 
@@ -158,6 +158,22 @@ record EdgeAttention(
         require("gradY", gradY, resultShape());
     }
 
+    static Tensor like(Tensor t) {
+        return Tensor.zeros(DType.F32, t.shape().toArray());
+    }
+
+    Tensor newResult() {
+        return Tensor.zeros(DType.F32, resultShape());
+    }
+
+    Tensor newStats() {
+        return Tensor.zeros(DType.F32, statsShape());
+    }
+
+    Tensor newAlpha() {
+        return Tensor.zeros(DType.F32, alphaShape());
+    }
+
     /** A gradient is shaped like its input, if it is wanted at all. */
     static void requireGradient(String name, @Nullable Tensor input, @Nullable Tensor gradient) {
         if (gradient == null) {
@@ -172,7 +188,15 @@ record EdgeAttention(
 
     // ------------------------------------------------------------------ forward
 
-    void forward(Tensor y, Tensor stats) {
+    /** All that a forward pass leaves; alpha if it is wanted. */
+    void run(Tensor y, Tensor stats, @Nullable Tensor alpha) {
+        forward(y, stats);
+        if (alpha != null) {
+            weights(stats, alpha);
+        }
+    }
+
+    private void forward(Tensor y, Tensor stats) {
         if (stats.size() == 0) {
             return;
         }
@@ -292,7 +316,7 @@ record EdgeAttention(
     }
 
     /** alpha [nnz, H], once the stats are known. */
-    void weights(Tensor stats, Tensor alpha) {
+    private void weights(Tensor stats, Tensor alpha) {
         if (alpha.size() == 0) {
             return;
         }
@@ -366,8 +390,20 @@ record EdgeAttention(
     /** Where a sweep writes. */
     private record Out(long out, long os, long values, long vs) {}
 
-    /** @param y the result, {@code stats} what it left */
-    void backward(Tensor gradY, Tensor y, Tensor stats, Wanted wanted) {
+    /** @param y the result, {@code stats} what it left; both null, and they are computed again */
+    void runBackward(Tensor gradY, @Nullable Tensor y, @Nullable Tensor stats, Wanted wanted) {
+        if (y == null || stats == null) {
+            Tensor again = newResult();
+            Tensor left = newStats();
+            forward(again, left);
+            backward(gradY, again, left, wanted);
+        } else {
+            requireResult(y, stats, null);
+            backward(gradY, y, stats, wanted);
+        }
+    }
+
+    private void backward(Tensor gradY, Tensor y, Tensor stats, Wanted wanted) {
         Spmm.requireNarrow(graph, "the gradient of attention");
         if (wanted.att != null) {
             wanted.att.fill(0); // what it is where no node has a row

@@ -1,9 +1,10 @@
 package dev.heddle.op;
 
+import static dev.heddle.op.EdgeAttention.like;
+
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.kernel.EdgeAttentionKernels.Score;
 import dev.heddle.op.EdgeAttention.Wanted;
-import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -72,11 +73,8 @@ public final class Gat {
     /** Computes y and, if it is wanted, alpha. */
     public Result forward(CsrGraph graph, Tensor x, Tensor el, Tensor er, @Nullable Tensor ee, boolean wantAlpha) {
         EdgeAttention a = attention(graph, x, el, er, ee);
-        Result r = new Result(
-                Tensor.zeros(DType.F32, a.resultShape()),
-                Tensor.zeros(DType.F32, a.statsShape()),
-                wantAlpha ? Tensor.zeros(DType.F32, a.alphaShape()) : null);
-        run(a, r);
+        Result r = new Result(a.newResult(), a.newStats(), wantAlpha ? a.newAlpha() : null);
+        a.run(r.y, r.stats, r.alpha);
         return r;
     }
 
@@ -92,14 +90,7 @@ public final class Gat {
                 .out("y", into.y)
                 .out("stats", into.stats)
                 .out("alpha", into.alpha);
-        run(a, into);
-    }
-
-    private static void run(EdgeAttention a, Result r) {
-        a.forward(r.y, r.stats);
-        if (r.alpha != null) {
-            a.weights(r.stats, r.alpha);
-        }
+        a.run(into.y, into.stats, into.alpha);
     }
 
     /**
@@ -151,19 +142,9 @@ public final class Gat {
         runBackward(a, result, gradY, into);
     }
 
-    private void runBackward(EdgeAttention a, @Nullable Result result, Tensor gradY, Gradients g) {
-        Result r = result;
-        if (r == null) {
-            r = new Result(Tensor.zeros(DType.F32, a.resultShape()), Tensor.zeros(DType.F32, a.statsShape()), null);
-            run(a, r);
-        } else {
-            a.requireResult(r.y, r.stats, null);
-        }
-        a.backward(gradY, r.y, r.stats, new Wanted(g.er, g.el, g.x, g.ee, null));
-    }
-
-    private static Tensor like(Tensor t) {
-        return Tensor.zeros(DType.F32, t.shape().toArray());
+    private static void runBackward(EdgeAttention a, @Nullable Result r, Tensor gradY, Gradients g) {
+        a.runBackward(
+                gradY, r == null ? null : r.y, r == null ? null : r.stats, new Wanted(g.er, g.el, g.x, g.ee, null));
     }
 
     private EdgeAttention attention(CsrGraph graph, Tensor x, Tensor el, Tensor er, @Nullable Tensor ee) {

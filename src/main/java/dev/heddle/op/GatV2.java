@@ -1,5 +1,7 @@
 package dev.heddle.op;
 
+import static dev.heddle.op.EdgeAttention.like;
+
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.kernel.EdgeAttentionKernels.Score;
 import dev.heddle.op.EdgeAttention.Wanted;
@@ -73,11 +75,8 @@ public final class GatV2 {
     /** Computes y and, if it is wanted, alpha. */
     public Result forward(CsrGraph graph, Tensor xl, Tensor xr, Tensor att, @Nullable Tensor ee, boolean wantAlpha) {
         EdgeAttention a = attention(graph, xl, xr, att, ee);
-        Result r = new Result(
-                Tensor.zeros(DType.F32, a.resultShape()),
-                Tensor.zeros(DType.F32, a.statsShape()),
-                wantAlpha ? Tensor.zeros(DType.F32, a.alphaShape()) : null);
-        run(a, r);
+        Result r = new Result(a.newResult(), a.newStats(), wantAlpha ? a.newAlpha() : null);
+        a.run(r.y, r.stats, r.alpha);
         return r;
     }
 
@@ -93,14 +92,7 @@ public final class GatV2 {
                 .out("y", into.y)
                 .out("stats", into.stats)
                 .out("alpha", into.alpha);
-        run(a, into);
-    }
-
-    private static void run(EdgeAttention a, Result r) {
-        a.forward(r.y, r.stats);
-        if (r.alpha != null) {
-            a.weights(r.stats, r.alpha);
-        }
+        a.run(into.y, into.stats, into.alpha);
     }
 
     /**
@@ -152,19 +144,9 @@ public final class GatV2 {
         runBackward(a, result, gradY, into);
     }
 
-    private void runBackward(EdgeAttention a, @Nullable Result result, Tensor gradY, Gradients g) {
-        Result r = result;
-        if (r == null) {
-            r = new Result(Tensor.zeros(DType.F32, a.resultShape()), Tensor.zeros(DType.F32, a.statsShape()), null);
-            run(a, r);
-        } else {
-            a.requireResult(r.y, r.stats, null);
-        }
-        a.backward(gradY, r.y, r.stats, new Wanted(g.xr, g.xl, null, g.ee, g.att));
-    }
-
-    private static Tensor like(Tensor t) {
-        return Tensor.zeros(DType.F32, t.shape().toArray());
+    private static void runBackward(EdgeAttention a, @Nullable Result r, Tensor gradY, Gradients g) {
+        a.runBackward(
+                gradY, r == null ? null : r.y, r == null ? null : r.stats, new Wanted(g.xr, g.xl, null, g.ee, g.att));
     }
 
     private EdgeAttention attention(CsrGraph graph, Tensor xl, Tensor xr, Tensor att, @Nullable Tensor ee) {

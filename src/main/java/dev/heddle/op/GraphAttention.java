@@ -1,9 +1,10 @@
 package dev.heddle.op;
 
+import static dev.heddle.op.EdgeAttention.like;
+
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.kernel.EdgeAttentionKernels.Score;
 import dev.heddle.op.EdgeAttention.Wanted;
-import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -75,11 +76,8 @@ public final class GraphAttention {
     /** Computes y and, if it is wanted, alpha. */
     public Result forward(CsrGraph graph, Tensor q, Tensor k, Tensor v, @Nullable Tensor bias, boolean wantAlpha) {
         EdgeAttention a = attention(graph, q, k, v, bias);
-        Result r = new Result(
-                Tensor.zeros(DType.F32, a.resultShape()),
-                Tensor.zeros(DType.F32, a.statsShape()),
-                wantAlpha ? Tensor.zeros(DType.F32, a.alphaShape()) : null);
-        run(a, r);
+        Result r = new Result(a.newResult(), a.newStats(), wantAlpha ? a.newAlpha() : null);
+        a.run(r.y, r.stats, r.alpha);
         return r;
     }
 
@@ -95,14 +93,7 @@ public final class GraphAttention {
                 .out("y", into.y)
                 .out("stats", into.stats)
                 .out("alpha", into.alpha);
-        run(a, into);
-    }
-
-    private static void run(EdgeAttention a, Result r) {
-        a.forward(r.y, r.stats);
-        if (r.alpha != null) {
-            a.weights(r.stats, r.alpha);
-        }
+        a.run(into.y, into.stats, into.alpha);
     }
 
     /**
@@ -154,19 +145,9 @@ public final class GraphAttention {
         runBackward(a, result, gradY, into);
     }
 
-    private void runBackward(EdgeAttention a, @Nullable Result result, Tensor gradY, Gradients g) {
-        Result r = result;
-        if (r == null) {
-            r = new Result(Tensor.zeros(DType.F32, a.resultShape()), Tensor.zeros(DType.F32, a.statsShape()), null);
-            run(a, r);
-        } else {
-            a.requireResult(r.y, r.stats, null);
-        }
-        a.backward(gradY, r.y, r.stats, new Wanted(g.q, g.k, g.v, g.bias, null));
-    }
-
-    private static Tensor like(Tensor t) {
-        return Tensor.zeros(DType.F32, t.shape().toArray());
+    private static void runBackward(EdgeAttention a, @Nullable Result r, Tensor gradY, Gradients g) {
+        a.runBackward(
+                gradY, r == null ? null : r.y, r == null ? null : r.stats, new Wanted(g.q, g.k, g.v, g.bias, null));
     }
 
     private EdgeAttention attention(CsrGraph graph, Tensor q, Tensor k, Tensor v, @Nullable Tensor bias) {

@@ -251,7 +251,6 @@ public final class Pna {
                 Workspace workspace = new Workspace()) {
             long factors = factors(graph, workspace).address();
             Tensor g = workspace.zeros(DType.F32, graph.nDst(), columns);
-            Tensor part = workspace.zeros(DType.F32, gradX.shape().toArray());
             long to = g.address();
             for (int a = 0; a < aggregators.size(); a++) {
                 long from = gradY.address() + 4 * columns * a;
@@ -270,20 +269,26 @@ public final class Pna {
                                 columns,
                                 split.firstRow(p),
                                 split.endRow(p)));
+                boolean add = a > 0;
                 switch (aggregators.get(a)) {
-                    case MEAN -> spmm(Reduce.MEAN, graph, x, g, part, workspace);
-                    case SUM -> spmm(Reduce.SUM, graph, x, g, part, workspace);
-                    case MAX -> spmm(Reduce.MAX, graph, x, g, part, workspace);
-                    case MIN -> spmm(Reduce.MIN, graph, x, g, part, workspace);
-                    case STD -> std(graph, x, g, part, workspace);
+                    case MEAN -> spmm(Reduce.MEAN, graph, x, g, gradX, add);
+                    case SUM -> spmm(Reduce.SUM, graph, x, g, gradX, add);
+                    case MAX -> spmm(Reduce.MAX, graph, x, g, gradX, add);
+                    case MIN -> spmm(Reduce.MIN, graph, x, g, gradX, add);
+                    case STD -> {
+                        try (Workspace scratch = new Workspace()) {
+                            Accumulate.into(gradX, add, scratch, gx -> std(graph, x, g, gx, scratch));
+                        }
+                    }
                 }
-                Arithmetic.ADD.forward(gradX, part, gradX);
             }
         }
     }
 
-    private static void spmm(Reduce reduce, CsrGraph graph, Tensor x, Tensor g, Tensor gradX, Workspace workspace) {
-        Spmm.builder().reduce(reduce).build().backward(graph, x, null, g, null, gradX, null, false, workspace);
+    private static void spmm(Reduce reduce, CsrGraph graph, Tensor x, Tensor g, Tensor gradX, boolean add) {
+        try (Workspace scratch = new Workspace()) {
+            Spmm.builder().reduce(reduce).build().backward(graph, x, null, g, null, gradX, null, add, scratch);
+        }
     }
 
     private static void std(CsrGraph graph, Tensor x, Tensor g, Tensor gradX, Workspace workspace) {
