@@ -7,7 +7,8 @@ import dev.heddle.kernel.ScanKernels.Output;
 /** The gradients of the selective scan for one block of channels. Scratch and arguments are as in {@link ScanKernels}. */
 public interface ScanGradKernels {
     /** The gradient of y before the gate: {@code g = gy silu(z)}, or gy alone. */
-    void gateGradient(boolean gated, long gy, long gys, long z, long zs, long g, long steps, long columns);
+    void gateGradient(
+            boolean gated, long gy, long gys, long z, long zs, long g, long apart, long steps, long from, long columns);
 
     /**
      * The same as {@link ScanKernels#states} for one group, with all that the way back needs: the states before each step and after the
@@ -81,8 +82,8 @@ public interface ScanGradKernels {
 
     /**
      * The gradients of what {@link ScanKernels#discretise} made: {@code gu = gy D + dt s1}, {@code gdelta = (s2 ln(2) + u s1)} times the
-     * derivative of softplus if there is one; {@code gbias += gdelta}, {@code gd += gy u} as sums over time. With {@code add},
-     * {@code gu} is added to what is there.
+     * derivative of softplus if there is one, which {@code s2} holds afterwards. With {@code add}, {@code gu} is added to what is
+     * there.
      */
     void finish(
             boolean softplus,
@@ -98,16 +99,30 @@ public interface ScanGradKernels {
             long gy,
             long s1,
             long s2,
+            long apart,
             long gu,
             long gus,
             long gdelta,
             long gds,
-            long gbias,
-            long gd,
             long steps,
+            long from,
             long columns);
+
+    /** Sums over time for one block: {@code gbias += gdelta}, {@code gd += gy u}. */
+    void finishSums(long u, long us, long gy, long gdelta, long gbias, long gd, long steps, long columns);
 
     /** The gradient of z: {@code gz = gy y silu'(z)}, with y before the gate; with {@code add}, added to what is there. */
     void gateBackward(
-            boolean add, long gy, long gys, long y, long z, long zs, long gz, long gzs, long steps, long columns);
+            boolean add,
+            long gy,
+            long gys,
+            long y,
+            long apart,
+            long z,
+            long zs,
+            long gz,
+            long gzs,
+            long steps,
+            long from,
+            long columns);
 }

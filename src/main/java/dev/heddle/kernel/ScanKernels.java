@@ -6,6 +6,9 @@ package dev.heddle.kernel;
  * A kernel works on the first {@code columns} channels of a block, a multiple of its lanes. Strides are in bytes; those
  * over time may be 0 or negative.
  *
+ * <p>Kernels that only pass over tensors take the blocks of a run at once, step by step, because memory is read ahead along rows:
+ * {@code columns} channels from byte {@code from} of a row on, whose blocks have their scratch {@code apart} bytes from each other.
+ *
  * <p>The states of a block are walked in groups of one or four, which stay in registers while a stretch of time passes.
  */
 public interface ScanKernels {
@@ -74,6 +77,8 @@ public interface ScanKernels {
     /**
      * What all states of a step share: {@code dt = delta + bias}, its softplus if asked for, {@code du = dt u}, and the start
      * of y, {@code d u} or 0.
+     *
+     * @param dt rows of the first block; those of du lie {@code stage} bytes further, those of y twice as far
      */
     void discretise(
             boolean softplus,
@@ -85,9 +90,10 @@ public interface ScanKernels {
             long bias,
             long d,
             long dt,
-            long du,
-            long y,
+            long stage,
+            long apart,
             long steps,
+            long from,
             long columns);
 
     /**
@@ -116,5 +122,16 @@ public interface ScanKernels {
             long columns);
 
     /** The end of y: {@code out = y silu(z)}, or y alone; with {@code add}, what out holds is added to y first. */
-    void gate(boolean gated, boolean add, long y, long z, long zs, long out, long os, long steps, long columns);
+    void gate(
+            boolean gated,
+            boolean add,
+            long y,
+            long apart,
+            long z,
+            long zs,
+            long out,
+            long os,
+            long steps,
+            long from,
+            long columns);
 }

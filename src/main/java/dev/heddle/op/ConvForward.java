@@ -19,8 +19,8 @@ final class ConvForward {
     static final Dispatch<CausalConvKernels> KERNELS =
             new Dispatch<>(CausalConvKernels.class, ConvProbe.VARIANTS, ConvProbe::run);
 
-    /** Channels of a piece: long enough a row to be read in a stream, and a few rows of it stay in the first-level cache. */
-    private static final long CHANNELS = 512;
+    /** Channels of a piece: mostly whole rows, which are read in a stream. */
+    private static final long CHANNELS = 2048;
 
     /** Steps of a piece: enough for the few rows that are read twice not to matter. */
     private static final long STEPS = 256;

@@ -127,11 +127,10 @@ final class ScanBackward {
 
         final long h;
 
-        /** For each block, the stages of a {@link Place} and what the rule has beside them; then what the gradients have. */
+        /** For each block, the stages of a {@link Place}; then what the gradients have. */
         final long stages;
 
         final long extra;
-        final long runExtra;
 
         /** For a group of states: before each step and after the last, decays, and sums over channels for B and C. */
         final long hs;
@@ -153,8 +152,7 @@ final class ScanBackward {
             h = carry + rows;
             stages = h + rows;
             extra = stages + run * Place.BYTES;
-            runExtra = extra + run * rule.extra(STRETCH);
-            hs = runExtra + gradients.extra();
+            hs = extra + gradients.extra();
             es = hs + group + 4 * ROW;
             gb = es + group;
             gc = gb + group + ROW; // halving reads one row beyond
@@ -196,8 +194,8 @@ final class ScanBackward {
             for (long t = 0; t < length; t += STRETCH) {
                 copy.copy(slab.h, ROW, kept(t), ROW, count * rule.states);
                 if (t + STRETCH < length) {
+                    discretise(t, STRETCH);
                     for (long k = 0; k < count; k++) {
-                        discretise(k, t, STRETCH);
                         advance(fours, k, t);
                         advance(ones, k, t);
                     }
@@ -227,16 +225,11 @@ final class ScanBackward {
         }
 
         private Place place(long k) {
-            return new Place(
-                    first + k,
-                    slab.stages + k * Place.BYTES,
-                    slab.extra + k * rule.extra(STRETCH),
-                    sums.rows(part, first + k));
+            return new Place(first + k, slab.stages + k * Place.BYTES, sums.rows(part, first + k));
         }
 
-        private void discretise(long k, long t, long steps) {
-            Place p = place(k);
-            rule.discretise(s, p.block(), t, steps, p.rows(), STRETCH, p.extra());
+        private void discretise(long t, long steps) {
+            rule.discretise(s, first, count, t, steps, slab.stages, STRETCH, Place.BYTES);
         }
 
         /** Takes a block's states through one whole stretch. */
@@ -269,54 +262,52 @@ final class ScanBackward {
 
         /** Takes the gradients back through a stretch. */
         private void back(long t, long steps) {
+            discretise(t, steps);
+            long joined = rule.joined(count);
+            for (long k = 0; k < count; k += joined) {
+                gateGradient(place(k), joined, t, steps);
+            }
             for (long k = 0; k < count; k++) {
-                discretise(k, t, steps);
-                gateGradient(place(k), t, steps);
                 zero.zero(place(k).s1(), steps);
                 zero.zero(place(k).s2(), steps);
             }
             groups(fours, t, steps);
             groups(ones, t, steps);
-            gradients.finish(s, run, t, steps, slab.runExtra, this::place);
+            gradients.finish(s, run, t, steps, slab.extra, this::place);
             if (gateBackward != null) {
-                for (long k = 0; k < count; k++) {
-                    gateBackward(gateBackward, place(k), t, steps);
+                for (long k = 0; k < count; k += joined) {
+                    gateBackward(gateBackward, place(k), joined, t, steps);
                 }
             }
         }
 
-        private void gateGradient(Place p, long t, long steps) {
+        private void gateGradient(Place p, long blocks, long t, long steps) {
             Walk gy = rule.walk(gradY, s, p.block());
             Walk z = rule.walk(rule.z, s, p.block());
             gateGradient.on(
-                    rule.blocks.columns(p.block()),
-                    (kernels, o, columns) -> kernels.gateGradient(
-                            gated,
-                            gy.at(t) + ScanRule.offset(gradY, o),
-                            gy.step(),
-                            z.at(t) + o,
-                            z.step(),
-                            p.gy() + o,
-                            steps,
-                            columns));
+                    rule.blocks.columns(p.block(), blocks),
+                    (kernels, from, columns) -> kernels.gateGradient(
+                            gated, gy.at(t), gy.step(), z.at(t), z.step(), p.gy(), Place.BYTES, steps, from, columns));
         }
 
-        private void gateBackward(Choice<ScanGradKernels> choice, Place p, long t, long steps) {
+        private void gateBackward(Choice<ScanGradKernels> choice, Place p, long blocks, long t, long steps) {
             Walk gy = rule.walk(gradY, s, p.block());
             Walk z = rule.walk(rule.z, s, p.block());
             Walk gz = rule.walk(gradients.z, s, p.block());
             choice.on(
-                    rule.blocks.columns(p.block()),
-                    (kernels, o, columns) -> kernels.gateBackward(
+                    rule.blocks.columns(p.block(), blocks),
+                    (kernels, from, columns) -> kernels.gateBackward(
                             gradients.add,
-                            gy.at(t) + ScanRule.offset(gradY, o),
+                            gy.at(t),
                             gy.step(),
-                            p.y() + o,
-                            z.at(t) + o,
+                            p.y(),
+                            Place.BYTES,
+                            z.at(t),
                             z.step(),
-                            gz.at(t) + o,
+                            gz.at(t),
                             gz.step(),
                             steps,
+                            from,
                             columns));
         }
 

@@ -14,8 +14,16 @@ import dev.heddle.tensor.Tensor;
 final class ScanBlocks {
     static final Dispatch<ScanKernels> KERNELS = new Dispatch<>(ScanKernels.class, ScanProbe.VARIANTS, ScanProbe::run);
 
-    /** Blocks of a run: its states and its stretches of rows stay in the second-level cache. */
-    private static final long RUN = 4;
+    /**
+     * Blocks of a run, at least and at most. Rows of a run are long enough to be read ahead, while its states and its stretches of
+     * rows stay in the second-level cache. Part of the order of sums over channels.
+     */
+    private static final long LEAST = 4;
+
+    private static final long MOST = 16;
+
+    /** Runs that a group falls into, if they are not too small: work for as many threads. */
+    private static final long RUNS = 8;
 
     final long groups;
 
@@ -37,7 +45,8 @@ final class ScanBlocks {
         this.width = width;
         perHead = (width + BLOCK - 1) / BLOCK;
         perGroup = heads * perHead;
-        run = wholeHeads && perHead > 0 ? perHead * Math.max(1, RUN / perHead) : RUN;
+        long size = Math.max(LEAST, Math.min(MOST, perGroup / RUNS));
+        run = wholeHeads && perHead > 0 ? perHead * Math.max(1, size / perHead) : size;
         runs = (perGroup + run - 1) / run;
     }
 
@@ -100,6 +109,11 @@ final class ScanBlocks {
         return Math.min(BLOCK, width - within(block));
     }
 
+    /** The channels of {@code count} blocks that lie within a head. */
+    long columns(long block, long count) {
+        return Math.min(count * BLOCK, width - within(block));
+    }
+
     /** The bytes from the first channel to a block's, in a tensor whose last axis is that of channels, or heads and channels. */
     long bytes(Tensor t, long block, boolean heads) {
         return heads ? 4 * (head(block) * t.stride(-2) + within(block)) : 4 * channel(block);
@@ -134,21 +148,24 @@ final class ScanBlocks {
             part = rest == 0 ? one : Pick.of(dispatch, variant, wide);
         }
 
-        /** Runs {@code body} on all channels of a block of {@code columns}. */
+        /** Runs {@code body} on all channels of a block of {@code columns}, or of blocks that have as many together. */
         void on(long columns, Body<K> body) {
-            Pick<K> pick = columns == BLOCK ? whole : part;
             if (padded) {
+                Pick<K> pick = columns == BLOCK ? whole : part;
                 long lanes = pick.lanes;
                 body.run(pick.kernels, 0, (columns + lanes - 1) / lanes * lanes);
                 return;
             }
-            long full = columns - columns % pick.lanes;
-            if (full > 0) {
-                body.run(pick.kernels, 0, full);
+            long done = run(whole, 0, columns / BLOCK * BLOCK, body);
+            run(one, run(part, done, columns, body), columns, body);
+        }
+
+        private long run(Pick<K> pick, long from, long to, Body<K> body) {
+            long columns = (to - from) / pick.lanes * pick.lanes;
+            if (columns > 0) {
+                body.run(pick.kernels, 4 * from, columns);
             }
-            if (full < columns) {
-                body.run(one.kernels, 4 * full, columns - full);
-            }
+            return from + columns;
         }
     }
 

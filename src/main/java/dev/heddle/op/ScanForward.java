@@ -18,8 +18,15 @@ import org.jspecify.annotations.Nullable;
  * stretches, and in each through its blocks, whose states wait in scratch meanwhile.
  */
 final class ScanForward {
-    /** Steps of a stretch: its rows of dt, du and y fill 12 KiB, so that they stay in the first-level cache. */
-    private static final long STRETCH = 64;
+    /**
+     * Steps of a stretch: its rows of dt, du and y, and of B and C, stay in the first-level cache. Where there are many states the
+     * rows of B and C lie so far apart that they would drive each other out.
+     */
+    private static final long LONG = 64;
+
+    private static final long SHORT = 16;
+
+    private static final long MANY_STATES = 64;
 
     /** Nanoseconds of a step of one state of one channel, to tell small work from large. */
     static final double NANOS = 0.15;
@@ -35,6 +42,10 @@ final class ScanForward {
     private final @Nullable Choice<ScanKernels> fours;
     private final @Nullable Choice<ScanKernels> ones;
     private final Choice<ScanKernels> gate;
+    private final long stretch;
+
+    /** Bytes from a block's rows to the next's, which do not fall on the same lines of the cache. */
+    private final long apart;
 
     ScanForward(ScanRule rule, ScanStates io, Tensor y, @Nullable Tensor last, boolean add) {
         this.rule = rule;
@@ -44,6 +55,8 @@ final class ScanForward {
         this.io = io;
         fours = rule.states < 4 ? null : groups(4);
         ones = rule.states % 4 == 0 ? null : groups(1);
+        stretch = rule.states < MANY_STATES ? LONG : SHORT;
+        apart = (3 * stretch + 1) * ROW;
         gate = rule.blocks.onTensors(KERNELS, ScanProbe.gate(rule.z != null, add));
     }
 
@@ -51,18 +64,20 @@ final class ScanForward {
         return rule.blocks.onScratch(KERNELS, ScanProbe.states(size, rule.decay(), rule.b.kind, rule.c.output()));
     }
 
-    /** Where the scratch of a piece lies: states, the rows of a stretch, and what the rule has beside them. */
-    private static final class Slab {
+    /** Where the scratch of a piece lies: states, and the rows of a stretch. */
+    private final class Slab {
         final long h;
         final long rows;
-        final long extra;
         final long end;
 
-        Slab(long slab, ScanRule rule) {
+        Slab(long slab) {
             h = slab;
             rows = h + rule.blocks.run * rule.states * ROW;
-            extra = rows + 3 * STRETCH * ROW;
-            end = extra + rule.extra(STRETCH);
+            end = rows + rule.blocks.run * apart;
+        }
+
+        long rows(long k) {
+            return rows + k * apart;
         }
     }
 
@@ -72,9 +87,9 @@ final class ScanForward {
             return;
         }
         try (Use _ = Use.of(y, last);
-                Slabs slabs = new Slabs(chunks, new Slab(0, rule).end, scratch)) {
+                Slabs slabs = new Slabs(chunks, new Slab(0).end, scratch)) {
             double nanos = NANOS * rule.q.steps() * rule.blocks.count() * ScanKernels.BLOCK * Math.max(rule.states, 4);
-            Team.run(chunks, nanos, chunk -> slabs.with(slab -> piece(chunk, new Slab(slab, rule))));
+            Team.run(chunks, nanos, chunk -> slabs.with(slab -> piece(chunk, new Slab(slab))));
         }
     }
 
@@ -85,10 +100,8 @@ final class ScanForward {
             io.load(rule.h0, s, run.first() + k, h(slab, k));
         }
         long length = rule.q.length(s);
-        for (long t = 0; t < length; t += STRETCH) {
-            for (long k = 0; k < run.count(); k++) {
-                stretch(s, run.first() + k, t, Math.min(STRETCH, length - t), slab, h(slab, k));
-            }
+        for (long t = 0; t < length; t += stretch) {
+            stretch(s, run, t, Math.min(stretch, length - t), slab);
         }
         if (last != null) {
             for (long k = 0; k < run.count(); k++) {
@@ -101,27 +114,38 @@ final class ScanForward {
         return slab.h + k * rule.states * ROW;
     }
 
-    private void stretch(int s, long block, long t, long steps, Slab slab, long h) {
-        rule.discretise(s, block, t, steps, slab.rows, STRETCH, slab.extra);
-        if (fours != null) {
-            states(fours, 4, 0, s, block, t, steps, slab, h);
+    private void stretch(int s, Run run, long t, long steps, Slab slab) {
+        rule.discretise(s, run.first(), run.count(), t, steps, slab.rows, stretch, apart);
+        for (long k = 0; k < run.count(); k++) {
+            if (fours != null) {
+                states(fours, 4, 0, s, run.first() + k, t, steps, slab.rows(k), h(slab, k));
+            }
+            if (ones != null) {
+                states(ones, 1, rule.states / 4 * 4, s, run.first() + k, t, steps, slab.rows(k), h(slab, k));
+            }
         }
-        if (ones != null) {
-            states(ones, 1, rule.states / 4 * 4, s, block, t, steps, slab, h);
+        long joined = rule.joined(run.count());
+        for (long k = 0; k < run.count(); k += joined) {
+            gate(s, run.first() + k, joined, t, steps, slab.rows(k));
         }
+    }
+
+    private void gate(int s, long block, long count, long t, long steps, long rows) {
         Walk z = rule.walk(rule.z, s, block);
         Walk out = rule.walk(y, s, block);
         gate.on(
-                rule.blocks.columns(block),
-                (k, o, n) -> k.gate(
+                rule.blocks.columns(block, count),
+                (k, from, n) -> k.gate(
                         rule.z != null,
                         add,
-                        slab.rows + 2 * STRETCH * ROW + o,
-                        z.at(t) + o,
+                        rows + 2 * stretch * ROW,
+                        apart,
+                        z.at(t),
                         z.step(),
-                        out.at(t) + o,
+                        out.at(t),
                         out.step(),
                         steps,
+                        from,
                         n));
     }
 
@@ -133,7 +157,7 @@ final class ScanForward {
             long block,
             long t,
             long steps,
-            Slab slab,
+            long rows,
             long h) {
         Walk b = rule.b.walk(s, block, from);
         Walk c = rule.c.walk(s, block, from);
@@ -150,9 +174,9 @@ final class ScanForward {
                         b.step(),
                         c.at(t),
                         c.step(),
-                        slab.rows,
-                        slab.rows + STRETCH * ROW,
-                        slab.rows + 2 * STRETCH * ROW,
+                        rows,
+                        rows + stretch * ROW,
+                        rows + 2 * stretch * ROW,
                         (rule.states - from) / group,
                         steps,
                         n));

@@ -19,12 +19,15 @@ final class ScanGradProbe {
         HALVE,
         COLLECT,
         FINISH,
+        FINISH_SUMS,
         GATE_BACKWARD
     }
 
     private static final int STEP = 64;
 
     static final int VARIANTS = STEP * Kernel.values().length;
+
+    static final int FINISH_SUMS = id(Kernel.FINISH_SUMS, 0);
 
     static int gateBackward(boolean add) {
         return id(Kernel.GATE_BACKWARD, bit(add));
@@ -79,7 +82,7 @@ final class ScanGradProbe {
         long j = i + size;
         int sub = variant % STEP;
         switch (Kernel.values()[variant / STEP]) {
-            case GATE_GRADIENT -> k.gateGradient(sub == 1, a, ROW, b, ROW, c, STEPS, BLOCK);
+            case GATE_GRADIENT -> k.gateGradient(sub == 1, a, ROW, b, ROW, c, 0, STEPS, 0, BLOCK);
             case RECORD -> {
                 int n = sub % 2 == 0 ? 1 : 4;
                 Decay decay = ScanProbe.DECAYS[sub / 2 % ScanProbe.DECAYS.length];
@@ -117,15 +120,16 @@ final class ScanGradProbe {
                         e,
                         f,
                         g,
+                        0,
                         h,
                         ROW,
                         i,
                         ROW,
-                        j,
-                        j + ROW,
                         STEPS,
+                        0,
                         BLOCK);
-            case GATE_BACKWARD -> k.gateBackward(sub == 1, a, ROW, b, c, ROW, d, ROW, STEPS, BLOCK);
+            case FINISH_SUMS -> k.finishSums(a, ROW, b, c, d, d + ROW, STEPS, BLOCK);
+            case GATE_BACKWARD -> k.gateBackward(sub == 1, a, ROW, b, 0, c, ROW, d, ROW, STEPS, 0, BLOCK);
         }
         return (long) STEPS * BLOCK;
     }

@@ -5,6 +5,7 @@ import static dev.heddle.kernel.ScanKernels.ROW;
 import dev.heddle.kernel.Dispatch;
 import dev.heddle.kernel.ScanGradKernels;
 import dev.heddle.op.ScanBlocks.Run;
+import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -32,14 +33,18 @@ abstract class ScanGradients {
         this.add = add;
     }
 
+    /** A tensor for the gradient of an input that is wanted, and there. */
+    static @Nullable Tensor zeros(@Nullable Tensor like, boolean wanted) {
+        return wanted && like != null ? Tensor.zeros(DType.F32, like.shape().toArray()) : null;
+    }
+
     /**
      * A block's scratch in a stretch.
      *
      * @param rows the stages, {@link #STRETCH} rows each
-     * @param extra what the rule's {@code discretise} left beside them
      * @param sums rows of sums over time, {@link #sumRows} of them
      */
-    record Place(long block, long rows, long extra, long sums) {
+    record Place(long block, long rows, long sums) {
         long dt() {
             return rows;
         }
@@ -67,7 +72,8 @@ abstract class ScanGradients {
             return rows + 5 * STRETCH * ROW;
         }
 
-        static final long BYTES = 6 * STRETCH * ROW;
+        /** From a block's scratch to the next's, which do not fall on the same lines of the cache. */
+        static final long BYTES = (6 * STRETCH + 1) * ROW;
     }
 
     /** Rows of sums over time that each block has; the first {@code states} of them are those of A unless decays are given. */

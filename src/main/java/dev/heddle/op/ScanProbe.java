@@ -93,12 +93,12 @@ final class ScanProbe {
             case ADD -> k.add(a, b, STEPS);
             case LARGEST -> k.largest(a, STEPS, b);
             case SUM -> k.sum(a, size, 2, c, ROW, STEPS, BLOCK);
-            case DISCRETISE -> k.discretise(first, second, a, ROW, b, ROW, c, d, e, f, g, STEPS, BLOCK);
+            case DISCRETISE -> k.discretise(first, second, a, ROW, b, ROW, c, d, e, size, 0, STEPS, 0, BLOCK);
             case STATES -> {
                 k.states(group, decay, bFactor, output, a, b, c, ROW, d, ROW, e, f, g, 4 / group, STEPS, BLOCK);
                 return 4 * STEPS * BLOCK;
             }
-            case GATE -> k.gate(first, second, a, b, ROW, c, ROW, STEPS, BLOCK);
+            case GATE -> k.gate(first, second, a, 0, b, ROW, c, ROW, STEPS, 0, BLOCK);
         }
         return (long) STEPS * BLOCK;
     }

@@ -35,7 +35,7 @@ abstract class ScanRule implements AutoCloseable {
     final @Nullable Tensor z;
     final @Nullable Tensor h0;
 
-    /** A row of zeros, for what is absent. */
+    /** A row of zeros for a whole run, for what is absent. */
     final long zeros;
 
     private final Use use;
@@ -60,7 +60,7 @@ abstract class ScanRule implements AutoCloseable {
         this.c = new Factors(c, scratch);
         this.z = z;
         this.h0 = h0;
-        Tensor zero = scratch.zeros(DType.F32, BLOCK);
+        Tensor zero = scratch.zeros(DType.F32, blocks.run, BLOCK);
         use = Use.of(b, this.b.rows, c, this.c.rows, z, h0, zero);
         zeros = zero.address();
     }
@@ -78,16 +78,18 @@ abstract class ScanRule implements AutoCloseable {
     /** The rows of A of a block; whatever it is if decays are given. */
     abstract long a(long block);
 
-    /** Bytes of scratch for a stretch of {@code steps} that {@link #discretise} needs beside the rows. */
-    abstract long extra(long steps);
-
     /**
-     * Fills the rows of a stretch: dt or the decay, what multiplies B, and the start of y.
+     * Fills the rows of a stretch for some blocks side by side: dt or the decay, what multiplies B, and the start of y.
      *
-     * @param rows of each of the three, side by side
+     * @param rows of each of the three, side by side; those of the next block {@code apart}
      * @param most steps that they have room for
      */
-    abstract void discretise(int s, long block, long t, long steps, long rows, long most, long extra);
+    abstract void discretise(int s, long block, long count, long t, long steps, long rows, long most, long apart);
+
+    /** Blocks of a run whose channels lie side by side in every tensor: all, unless there are heads. */
+    long joined(long count) {
+        return heads ? 1 : count;
+    }
 
     // ------------------------------------------------------------------ what does not
 
@@ -102,11 +104,6 @@ abstract class ScanRule implements AutoCloseable {
             return new Walk(otherwise, 0);
         }
         return q.walk(t, s, reverse).plus(blocks.bytes(t, block, heads));
-    }
-
-    /** {@code offset} bytes into a row, or nothing into the one row of zeros. */
-    static long offset(@Nullable Tensor t, long offset) {
-        return t == null ? 0 : offset;
     }
 
     /** Rows of scratch from a matrix {@code [D, N]}, block by block. */

@@ -18,6 +18,7 @@ final class SelectiveGradients extends ScanGradients implements AutoCloseable {
     private final SelectiveRule rule;
     private final Gradients g;
     private final Choice<ScanGradKernels> finish;
+    private final Choice<ScanGradKernels> finishSums;
     private final Use use;
 
     /** For what nobody wants. */
@@ -28,7 +29,8 @@ final class SelectiveGradients extends ScanGradients implements AutoCloseable {
         this.rule = rule;
         this.g = g;
         finish = rule.blocks.onTensors(KERNELS, ScanGradProbe.finish(rule.softplus, rule.in.d() != null, add));
-        Tensor row = scratch.empty(DType.F32, ROW / 4);
+        finishSums = rule.blocks.onTensors(KERNELS, ScanGradProbe.FINISH_SUMS);
+        Tensor row = scratch.zeros(DType.F32, rule.blocks.run, ROW / 4);
         use = Use.of(g.u(), g.delta(), g.a(), g.d(), g.deltaBias(), row);
         nowhere = row.address();
     }
@@ -51,45 +53,51 @@ final class SelectiveGradients extends ScanGradients implements AutoCloseable {
 
     @Override
     void finish(int s, Run run, long t, long steps, long extra, Places places) {
-        for (long k = 0; k < run.count(); k++) {
-            finish(s, t, steps, places.at(k));
-        }
-    }
-
-    private void finish(int s, long t, long steps, Place p) {
         SelectiveScan.Inputs in = rule.in;
-        long channel = 4 * rule.blocks.channel(p.block());
-        Walk u = rule.walk(in.u(), s, p.block());
-        Walk delta = rule.walk(in.delta(), s, p.block());
-        Walk gu = rule.walk(g.u(), s, p.block(), nowhere);
-        Walk gdelta = rule.walk(g.delta(), s, p.block(), nowhere);
-        long sum = p.sums() + rule.states * ROW;
-        long bias = rule.vector(in.deltaBias(), channel);
-        long d = rule.vector(in.d(), channel);
+        Place first = places.at(0);
+        long channel = 4 * rule.blocks.channel(first.block());
+        Walk u = rule.walk(in.u(), s, first.block());
+        Walk delta = rule.walk(in.delta(), s, first.block());
+        Walk gu = rule.walk(g.u(), s, first.block(), nowhere);
+        Walk gdelta = rule.walk(g.delta(), s, first.block(), nowhere);
         finish.on(
-                rule.blocks.columns(p.block()),
-                (kernels, o, columns) -> kernels.finish(
+                rule.blocks.columns(first.block(), run.count()),
+                (kernels, from, columns) -> kernels.finish(
                         rule.softplus,
                         in.d() != null,
                         add,
-                        u.at(t) + o,
+                        u.at(t),
                         u.step(),
-                        delta.at(t) + o,
+                        delta.at(t),
                         delta.step(),
-                        bias + ScanRule.offset(in.deltaBias(), o),
-                        d + ScanRule.offset(in.d(), o),
-                        p.dt() + o,
-                        p.gy() + o,
-                        p.s1() + o,
-                        p.s2() + o,
-                        gu.at(t) + ScanRule.offset(g.u(), o),
+                        rule.vector(in.deltaBias(), channel),
+                        rule.vector(in.d(), channel),
+                        first.dt(),
+                        first.gy(),
+                        first.s1(),
+                        first.s2(),
+                        Place.BYTES,
+                        gu.at(t),
                         gu.step(),
-                        gdelta.at(t) + ScanRule.offset(g.delta(), o),
+                        gdelta.at(t),
                         gdelta.step(),
-                        sum + ROW + o,
-                        sum + o,
                         steps,
+                        from,
                         columns));
+        if (g.d() != null || g.deltaBias() != null) {
+            for (long k = 0; k < run.count(); k++) {
+                sums(s, t, steps, places.at(k));
+            }
+        }
+    }
+
+    private void sums(int s, long t, long steps, Place p) {
+        Walk u = rule.walk(rule.in.u(), s, p.block());
+        long sum = p.sums() + rule.states * ROW;
+        finishSums.on(
+                rule.blocks.columns(p.block()),
+                (kernels, o, columns) -> kernels.finishSums(
+                        u.at(t) + o, u.step(), p.gy() + o, p.s2() + o, sum + ROW + o, sum + o, steps, columns));
     }
 
     @Override

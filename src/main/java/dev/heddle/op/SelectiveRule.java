@@ -89,40 +89,34 @@ final class SelectiveRule extends ScanRule {
     }
 
     @Override
-    long extra(long steps) {
-        return 0;
-    }
-
-    @Override
-    void discretise(int s, long block, long t, long steps, long rows, long most, long extra) {
-        long columns = blocks.columns(block);
+    void discretise(int s, long block, long count, long t, long steps, long rows, long most, long apart) {
         long channel = 4 * blocks.channel(block);
+        long columns = blocks.columns(block, count);
         Walk u = walk(in.u(), s, block);
         Walk delta = walk(in.delta(), s, block);
-        long bias = vector(in.deltaBias(), channel);
-        long d = vector(in.d(), channel);
-        if (columns < BLOCK) {
-            zero.zero(rows, 3 * most); // for the channels that the block lacks
+        if (columns % BLOCK != 0) {
+            zero.zero(rows + (count - 1) * apart, 3 * most); // for the channels that the last block lacks
         }
         discretise.on(
                 columns,
-                (k, o, n) -> k.discretise(
+                (k, from, n) -> k.discretise(
                         softplus,
                         in.d() != null,
-                        u.at(t) + o,
+                        u.at(t),
                         u.step(),
-                        delta.at(t) + o,
+                        delta.at(t),
                         delta.step(),
-                        bias + offset(in.deltaBias(), o),
-                        d + offset(in.d(), o),
-                        rows + o,
-                        rows + most * ROW + o,
-                        rows + 2 * most * ROW + o,
+                        vector(in.deltaBias(), channel),
+                        vector(in.d(), channel),
+                        rows,
+                        most * ROW,
+                        apart,
                         steps,
+                        from,
                         n));
     }
 
-    /** A parameter of each channel, or the row of zeros. */
+    /** A parameter of each channel, or zeros. */
     long vector(@Nullable Tensor t, long channel) {
         return t == null ? zeros : t.address() + channel;
     }

@@ -35,16 +35,16 @@ import org.jspecify.annotations.Nullable;
  * calls that hand on last_state as h0 gives the same bits, and so does any batch, packing, width and number of threads.
  *
  * <p>Gradients exist for every float input, and come from y and from last_state. Sums of gradients over channels have 16 partial
- * sums for each run of 64 channels; sums over time go by 32 steps; sums over sequences by at most 16 parts. Each is added up in a
- * fixed order.
+ * sums for each run of an eighth of a group's channels, though of at least 64 and at most 256; sums over time go by 32 steps; sums
+ * over sequences by at most 16 parts. Each is added up in a fixed order.
  *
  * <p>Tensors may be views whose last axis is contiguous; h0 and last_state may be any views, and are quickest where the channels of
  * a state lie side by side, as in a {@code [B, N, D]} that was transposed. An output may not overlap an input, but last_state
  * may be h0.
  *
- * <p>Scratch: A transposed, and for each thread 64 channels of states and three stretches of 64 steps of 16 channels. The backward
- * keeps, for each thread, the states of 64 channels every 32 steps; the partial sums of B and C, two times {@code L N} for
- * each 64 channels; and those of A, D and delta_bias, at most 16 times their size. All that is less than 1/16 of the {@code B L D N}
+ * <p>Scratch: A transposed, and for each thread a run of states and three stretches of 64 steps of it. The backward
+ * keeps, for each thread, the states of a run every 32 steps; the partial sums of B and C, two times {@code L N} for
+ * each run; and those of A, D and delta_bias, at most 16 times their size. All that is less than 1/16 of the {@code B L D N}
  * that materialised states would take.
  *
  * <p>After state-spaces/mamba {@code selective_scan_ref}; h0, reverse and packing are additions.
@@ -161,19 +161,15 @@ public final class SelectiveScan {
             Tensor state =
                     wanted.contains(Input.H0) ? Tensor.zeros(DType.F32, q.count(), in.a.dim(0), in.a.dim(1)) : null;
             return new Gradients(
-                    zeros(in.u, wanted.contains(Input.U)),
-                    zeros(in.delta, wanted.contains(Input.DELTA)),
-                    zeros(in.a, wanted.contains(Input.A)),
-                    zeros(in.b, wanted.contains(Input.B)),
-                    zeros(in.c, wanted.contains(Input.C)),
-                    zeros(in.d, wanted.contains(Input.D)),
-                    zeros(in.z, wanted.contains(Input.Z)),
-                    zeros(in.deltaBias, wanted.contains(Input.DELTA_BIAS)),
+                    ScanGradients.zeros(in.u, wanted.contains(Input.U)),
+                    ScanGradients.zeros(in.delta, wanted.contains(Input.DELTA)),
+                    ScanGradients.zeros(in.a, wanted.contains(Input.A)),
+                    ScanGradients.zeros(in.b, wanted.contains(Input.B)),
+                    ScanGradients.zeros(in.c, wanted.contains(Input.C)),
+                    ScanGradients.zeros(in.d, wanted.contains(Input.D)),
+                    ScanGradients.zeros(in.z, wanted.contains(Input.Z)),
+                    ScanGradients.zeros(in.deltaBias, wanted.contains(Input.DELTA_BIAS)),
                     state);
-        }
-
-        private static @Nullable Tensor zeros(@Nullable Tensor like, boolean wanted) {
-            return wanted && like != null ? Tensor.zeros(DType.F32, like.shape().toArray()) : null;
         }
     }
 
@@ -196,11 +192,7 @@ public final class SelectiveScan {
         Sequences q = check(in);
         sequence("y", y, in);
         state("lastState", lastState, q, in);
-        inputs(in).out("y", y);
-        if (lastState != null) {
-            inputs(in.withH0(null)).in("y", y).out("lastState", lastState);
-            Checks.sameOrApart("lastState", lastState, "h0", in.h0);
-        }
+        Apart.carried(() -> inputs(in.withH0(null)), y, "h0", in.h0, "lastState", lastState);
         run(q, in, y, lastState, scratch);
     }
 

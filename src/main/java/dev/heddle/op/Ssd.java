@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  * threads. A decay below 2<sup>-125.5</sup> is exactly 0 and forgets the state.
  *
  * <p>Gradients exist for every float input, and come from y and from last_state; that of dt is 0 where the clamp holds. Sums over
- * channels have 16 partial sums for each head or run of 64 channels; those over time go by 32 steps (of dt_bias: 256), over sequences by at most
+ * channels have 16 partial sums for each run of whole heads, of about 64 to 256 channels; those over time go by 32 steps (of dt_bias: 256), over sequences by at most
  * 16 parts.
  *
  * <p>Tensors may be views whose last axis is contiguous; h0 and last_state may be any views, and are quickest where the channels
@@ -181,7 +181,7 @@ public final class Ssd {
         Sequences q = check(in);
         like("y", y, in);
         state("lastState", lastState, q.count(), in);
-        checkOutputs(in, y, lastState);
+        Apart.carried(() -> inputs(in), y, "h0", in.h0, "lastState", lastState);
         run(q, in, y, lastState, null, scratch);
     }
 
@@ -201,16 +201,8 @@ public final class Ssd {
         int[] numbers = Slots.check("slots", slots, in.x.dim(0), in.h0.dim(0));
         like("y", y, in);
         state("lastState", lastState, in.h0.dim(0), in);
-        checkOutputs(in, y, lastState);
+        Apart.carried(() -> inputs(in), y, "h0", in.h0, "lastState", lastState);
         run(q, in, y, lastState, numbers, scratch);
-    }
-
-    private static void checkOutputs(Inputs in, Tensor y, @Nullable Tensor lastState) {
-        inputs(in).in("h0", in.h0).out("y", y);
-        if (lastState != null) {
-            inputs(in).in("y", y).out("lastState", lastState);
-            Checks.sameOrApart("lastState", lastState, "h0", in.h0);
-        }
     }
 
     /** A block's pass, with arguments that it has checked: states in {@code h0} are read and written, by number if there are slots. */
@@ -248,14 +240,14 @@ public final class Ssd {
         like("gradY", gradY, in);
         state("gradLastState", gradLastState, q.count(), in);
         Gradients g = new Gradients(
-                zeros(in.x, wanted.contains(Input.X)),
-                zeros(in.dt, wanted.contains(Input.DT)),
-                zeros(in.a, wanted.contains(Input.A)),
-                zeros(in.b, wanted.contains(Input.B)),
-                zeros(in.c, wanted.contains(Input.C)),
-                zeros(in.d, wanted.contains(Input.D)),
-                zeros(in.z, wanted.contains(Input.Z)),
-                zeros(in.dtBias, wanted.contains(Input.DT_BIAS)),
+                ScanGradients.zeros(in.x, wanted.contains(Input.X)),
+                ScanGradients.zeros(in.dt, wanted.contains(Input.DT)),
+                ScanGradients.zeros(in.a, wanted.contains(Input.A)),
+                ScanGradients.zeros(in.b, wanted.contains(Input.B)),
+                ScanGradients.zeros(in.c, wanted.contains(Input.C)),
+                ScanGradients.zeros(in.d, wanted.contains(Input.D)),
+                ScanGradients.zeros(in.z, wanted.contains(Input.Z)),
+                ScanGradients.zeros(in.dtBias, wanted.contains(Input.DT_BIAS)),
                 wanted.contains(Input.H0)
                         ? Tensor.zeros(DType.F32, q.count(), in.x.dim(2), in.x.dim(3), in.b.dim(3))
                         : null);
@@ -266,10 +258,6 @@ public final class Ssd {
             gradients.finishSteps(scratch);
         }
         return g;
-    }
-
-    private static @Nullable Tensor zeros(@Nullable Tensor like, boolean wanted) {
-        return wanted && like != null ? Tensor.zeros(DType.F32, like.shape().toArray()) : null;
     }
 
     // ------------------------------------------------------------------ checks

@@ -96,7 +96,7 @@ final class SsdGradients extends ScanGradients implements AutoCloseable {
                         p.gy() + o,
                         p.s1() + o,
                         p.s2() + o,
-                        gx.at(t) + ScanRule.offset(g.x(), o),
+                        gx.at(t) + (g.x() == null ? 0 : o),
                         gx.step(),
                         extra + o,
                         p.sums() + o,

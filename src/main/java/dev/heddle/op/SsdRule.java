@@ -125,12 +125,13 @@ final class SsdRule extends ScanRule {
     }
 
     @Override
-    long extra(long steps) {
-        return 0;
+    void discretise(int s, long block, long count, long t, long steps, long rows, long most, long apart) {
+        for (long k = 0; k < count; k++) {
+            discretise(s, block + k, t, steps, rows + k * apart, most);
+        }
     }
 
-    @Override
-    void discretise(int s, long block, long t, long steps, long to, long most, long extra) {
+    private void discretise(int s, long block, long t, long steps, long to, long most) {
         long columns = blocks.columns(block);
         Walk x = walk(in.x(), s, block);
         Walk step = dt(s, block);

@@ -1,7 +1,6 @@
 package dev.heddle.op;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,8 +13,6 @@ import dev.heddle.reference.Ssd64;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.Random;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -156,13 +153,7 @@ class SsdTest {
         Problem p = Problem.random(2, r.nextInt(0, 36), n, packed, seed);
         float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
         Ssd64.Inputs x = p.doubles();
-        double[][] inputs = arrays(x);
-        for (Input input : Input.values()) {
-            int i = input.ordinal();
-            double[] want = Derivative.of(_ -> p.loss(x), inputs[i]); // changes the array in place
-            double size = Arrays.stream(want).map(Math::abs).max().orElse(0);
-            Trial.assertClose(want, out[i], 2e-5, 1e-5 * (1 + size), "gradient of " + input);
-        }
+        Slopes.assertEach(Input.values(), arrays(x), () -> p.loss(x), out);
     }
 
     /** Several runs of heads, heads of several blocks, stretches of time, and parts of the batch. */
@@ -171,44 +162,14 @@ class SsdTest {
         Problem p = Problem.random(20, 45, new Sizes(2, 3, 36, 6), true, 3);
         float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
         Ssd64.Inputs x = p.doubles();
-        Random r = new Random(1);
-        for (Input input : Input.values()) {
-            double[] values = arrays(x)[input.ordinal()];
-            double[] start = values.clone();
-            double[] direction = r.doubles(values.length, -1, 1).toArray();
-            double[] want = Derivative.of(
-                    s -> {
-                        for (int i = 0; i < values.length; i++) {
-                            values[i] = start[i] + s[0] * direction[i];
-                        }
-                        return p.loss(x);
-                    },
-                    new double[1]);
-            System.arraycopy(start, 0, values, 0, start.length);
-            double got = 0;
-            double size = 0;
-            for (int i = 0; i < direction.length; i++) {
-                got += out[input.ordinal()][i] * direction[i];
-                size += Math.abs(out[input.ordinal()][i] * direction[i]);
-            }
-            assertEquals(want[0], got, 1e-5 * size + 1e-4, "gradient of " + input);
-        }
+        Slopes.assertAlong(Input.values(), arrays(x), () -> p.loss(x), out);
     }
 
     @ParameterizedTest
     @EnumSource(Input.class)
     void gradientsDoNotDependOnWhichAreWanted(Input input) {
         Problem p = Problem.random(3, 40, new Sizes(1, 3, 20, 5), true, 12);
-        Tensor[] all = tensors(p.op().backward(p.in, p.gy, p.gLast, EnumSet.allOf(Input.class)));
-        Tensor[] one = tensors(p.op().backward(p.in, p.gy, p.gLast, EnumSet.of(input)));
-        for (Input other : Input.values()) {
-            if (other == input && all[other.ordinal()] != null) {
-                Trial.assertSameBits(
-                        all[other.ordinal()].toFloatArray(), one[other.ordinal()].toFloatArray(), input.name());
-            } else {
-                assertNull(one[other.ordinal()]);
-            }
-        }
+        Slopes.assertAlone(Input.class, input, wanted -> tensors(p.op().backward(p.in, p.gy, p.gLast, wanted)));
     }
 
     private static Inputs alone(Problem p, int k) {

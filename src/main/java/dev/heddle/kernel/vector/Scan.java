@@ -2,8 +2,10 @@ package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
 import static dev.heddle.memory.Raw.F32;
@@ -111,28 +113,24 @@ public final class Scan implements ScanKernels {
             long bias,
             long d,
             long dt,
-            long du,
-            long y,
+            long stage,
+            long apart,
             long steps,
+            long from,
             long columns) {
-        for (long o = 0; o != 4 * columns; o += BYTES) {
-            FloatVector b = load(bias + o);
-            FloatVector weight = skip ? load(d + o) : all(0f);
-            long ut = u + o;
-            long deltaT = delta + o;
-            long dut = du + o;
-            long yt = y + o;
-            for (long t = dt + o, end = t + ROW * steps; t != end; t += ROW) {
-                FloatVector x = load(ut);
-                FloatVector s = load(deltaT).add(b);
+        long end = from + 4 * columns;
+        for (long t = dt, last = dt + ROW * steps; t != last; t += ROW, u += us, delta += ds) {
+            long ut = base(u);
+            long deltaT = base(delta);
+            for (long i = from; i != end; i += BYTES) {
+                long o = offset(i);
+                long r = base(t + ScanStep.place(o, apart));
+                FloatVector x = load(ut + o);
+                FloatVector s = load(deltaT + o).add(load(bias + o));
                 s = softplus ? VectorMath.softplus(s) : s;
-                store(s, t);
-                store(s.mul(x), dut);
-                store(skip ? weight.mul(x) : weight, yt);
-                ut += us;
-                deltaT += ds;
-                dut += ROW;
-                yt += ROW;
+                store(s, r);
+                store(s.mul(x), r + stage);
+                store(skip ? load(d + o).mul(x) : all(0f), r + 2 * stage);
             }
         }
     }
@@ -172,17 +170,20 @@ public final class Scan implements ScanKernels {
                 long dut = du + o;
                 long yt = y + o;
                 for (long t = dt + o, last = t + ROW * steps; t != last; t += ROW) {
-                    FloatVector s = load(t);
-                    FloatVector x = load(dut);
-                    FloatVector sum = output == Output.NONE ? x : load(yt);
+                    long br = base(bt);
+                    long cr = base(ct);
+                    long yr = base(yt);
+                    FloatVector s = load(base(t));
+                    FloatVector x = load(base(dut));
+                    FloatVector sum = output == Output.NONE ? x : load(yr);
                     for (int g = 0; g < group; g++) {
-                        hs[g] = ScanStep.decay(decay, s, as[g]).fma(hs[g], x.mul(ScanStep.factor(bFactor, bt, g)));
+                        hs[g] = ScanStep.decay(decay, s, as[g]).fma(hs[g], x.mul(ScanStep.factor(bFactor, br, g)));
                         sum = output == Output.NONE
                                 ? sum
-                                : hs[g].fma(ScanStep.factor(ScanStep.factor(output), ct, g), sum);
+                                : hs[g].fma(ScanStep.factor(ScanStep.factor(output), cr, g), sum);
                     }
                     if (output != Output.NONE) {
-                        store(sum, yt);
+                        store(sum, yr);
                     }
                     dut += ROW;
                     yt += ROW;
@@ -205,18 +206,23 @@ public final class Scan implements ScanKernels {
             @Const boolean gated,
             @Const boolean add,
             long y,
+            long apart,
             long z,
             long zs,
             long out,
             long os,
             long steps,
+            long from,
             long columns) {
-        for (long o = 0; o != 4 * columns; o += BYTES) {
-            long zt = z + o;
-            long outT = out + o;
-            for (long t = y + o, end = t + ROW * steps; t != end; t += ROW, zt += zs, outT += os) {
-                FloatVector v = add ? load(outT).add(load(t)) : load(t);
-                store(gated ? v.mul(VectorMath.silu(load(zt))) : v, outT);
+        long end = from + 4 * columns;
+        for (long t = y, last = y + ROW * steps; t != last; t += ROW, z += zs, out += os) {
+            long zt = base(z);
+            long outT = base(out);
+            for (long i = from; i != end; i += BYTES) {
+                long o = offset(i);
+                FloatVector v = load(t + ScanStep.place(o, apart));
+                v = add ? load(outT + o).add(v) : v;
+                store(gated ? v.mul(VectorMath.silu(load(zt + o))) : v, outT + o);
             }
         }
     }

@@ -3,7 +3,9 @@ package dev.heddle.kernel.vector;
 import static dev.heddle.kernel.ScanKernels.ROW;
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
 import static dev.heddle.memory.Raw.I32;
@@ -23,13 +25,24 @@ public final class ScanGrad implements ScanGradKernels {
     @Override
     @Kernel
     public void gateGradient(
-            @Const boolean gated, long gy, long gys, long z, long zs, long g, long steps, long columns) {
-        for (long o = 0; o != 4 * columns; o += BYTES) {
-            long zt = z + o;
-            long gyt = gy + o;
-            for (long t = g + o, end = t + ROW * steps; t != end; t += ROW, zt += zs, gyt += gys) {
-                FloatVector v = load(gyt);
-                store(gated ? v.mul(VectorMath.silu(load(zt))) : v, t);
+            @Const boolean gated,
+            long gy,
+            long gys,
+            long z,
+            long zs,
+            long g,
+            long apart,
+            long steps,
+            long from,
+            long columns) {
+        long end = from + 4 * columns;
+        for (long t = g, last = g + ROW * steps; t != last; t += ROW, z += zs, gy += gys) {
+            long zt = base(z);
+            long gyt = base(gy);
+            for (long i = from; i != end; i += BYTES) {
+                long o = offset(i);
+                FloatVector v = load(gyt + o);
+                store(gated ? v.mul(VectorMath.silu(load(zt + o))) : v, t + ScanStep.place(o, apart));
             }
         }
     }
@@ -67,21 +80,26 @@ public final class ScanGrad implements ScanGradKernels {
             long ht = hs + o;
             long et = es + o;
             for (long t = dt + o, end = t + ROW * steps; t != end; t += ROW) {
-                FloatVector s = load(t);
-                FloatVector x = load(dut);
-                FloatVector sum = output == Output.NONE ? x : load(yt);
+                long br = base(bt);
+                long cr = base(ct);
+                long yr = base(yt);
+                long er = base(et);
+                FloatVector s = load(base(t));
+                FloatVector x = load(base(dut));
+                FloatVector sum = output == Output.NONE ? x : load(yr);
                 ht += ROW * group;
+                long hr = base(ht);
                 for (int g = 0; g < group; g++) {
                     FloatVector e = ScanStep.decay(decay, s, as[g]);
-                    h[g] = e.fma(h[g], x.mul(ScanStep.factor(bFactor, bt, g)));
+                    h[g] = e.fma(h[g], x.mul(ScanStep.factor(bFactor, br, g)));
                     if (decay != Decay.GIVEN) {
-                        store(e, et + ROW * g);
+                        store(e, er + ROW * g);
                     }
-                    store(h[g], ht + ROW * g);
-                    sum = output == Output.NONE ? sum : h[g].fma(ScanStep.factor(ScanStep.factor(output), ct, g), sum);
+                    store(h[g], hr + ROW * g);
+                    sum = output == Output.NONE ? sum : h[g].fma(ScanStep.factor(ScanStep.factor(output), cr, g), sum);
                 }
                 if (output != Output.NONE) {
-                    store(sum, yt);
+                    store(sum, yr);
                 }
                 dut += ROW;
                 yt += ROW;
@@ -139,27 +157,35 @@ public final class ScanGrad implements ScanGradKernels {
             long step = ROW * back + o;
             long rows = ROW * group * back + o;
             for (long t = dt + step, end = dt + o - ROW; t != end; t -= ROW) {
-                FloatVector s = load(t);
-                FloatVector x = load(du + step);
-                FloatVector y = load(gy + step);
-                FloatVector sum1 = load(s1 + step);
-                FloatVector sum2 = load(s2 + step);
+                FloatVector s = load(base(t));
+                FloatVector x = load(base(du + step));
+                FloatVector y = load(base(gy + step));
+                long step1 = base(s1 + step);
+                long step2 = base(s2 + step);
+                FloatVector sum1 = load(step1);
+                FloatVector sum2 = load(step2);
+                long br = base(bt);
+                long cr = base(ct);
+                long hr = base(hs + rows);
+                long er = base(es + rows);
+                long gbr = base(gb + rows);
+                long gcr = base(gc + rows);
                 for (int i = 0; i < group; i++) {
-                    long r = rows + ROW * i;
-                    FloatVector gi = y.fma(ScanStep.factor(cFactor, ct, i), g[i]);
+                    long r = ROW * i;
+                    FloatVector gi = y.fma(ScanStep.factor(cFactor, cr, i), g[i]);
                     if (cFactor == Factor.SHARED) {
-                        store(y.fma(h[i], load(gc + r)), gc + r);
+                        store(y.fma(h[i], load(gcr + r)), gcr + r);
                     } else {
                         cSum[i] = y.fma(h[i], cSum[i]);
                     }
                     if (bFactor == Factor.SHARED) {
-                        store(gi.fma(x, load(gb + r)), gb + r);
+                        store(gi.fma(x, load(gbr + r)), gbr + r);
                     } else {
                         bSum[i] = gi.fma(x, bSum[i]);
                     }
-                    sum1 = gi.fma(ScanStep.factor(bFactor, bt, i), sum1);
-                    g[i] = gi.mul(given ? s : load(es + r));
-                    h[i] = load(hs + r);
+                    sum1 = gi.fma(ScanStep.factor(bFactor, br, i), sum1);
+                    g[i] = gi.mul(given ? s : load(er + r));
+                    h[i] = load(hr + r);
                     if (given) {
                         sum2 = g[i].fma(h[i], sum2);
                     } else {
@@ -168,8 +194,8 @@ public final class ScanGrad implements ScanGradKernels {
                         aSum[i] = q.fma(s, aSum[i]);
                     }
                 }
-                store(sum1, s1 + step);
-                store(sum2, s2 + step);
+                store(sum1, step1);
+                store(sum2, step2);
                 step -= ROW;
                 rows -= ROW * group;
                 bt -= bFactor == Factor.SHARED ? bs : 0;
@@ -225,43 +251,49 @@ public final class ScanGrad implements ScanGradKernels {
             long gy,
             long s1,
             long s2,
+            long apart,
             long gu,
             long gus,
             long gdelta,
             long gds,
-            long gbias,
-            long gd,
             long steps,
+            long from,
             long columns) {
+        long end = from + 4 * columns;
+        for (long t = 0; t != ROW * steps; t += ROW, u += us, delta += ds, gu += gus, gdelta += gds) {
+            long ut = base(u);
+            long deltaT = base(delta);
+            long gut = base(gu);
+            long gdt = base(gdelta);
+            for (long i = from; i != end; i += BYTES) {
+                long o = offset(i);
+                long r = t + ScanStep.place(o, apart);
+                FloatVector x = load(ut + o);
+                FloatVector sum1 = load(s1 + r);
+                FloatVector direct = load(dt + r).mul(sum1);
+                direct = skip ? load(gy + r).fma(load(d + o), direct) : direct;
+                store(add ? load(gut + o).add(direct) : direct, gut + o);
+                FloatVector slope = x.fma(sum1, load(s2 + r).mul(LN2));
+                if (softplus) {
+                    slope = slope.mul(VectorMath.sigmoid(load(deltaT + o).add(load(bias + o))));
+                }
+                store(slope, gdt + o);
+                store(slope, s2 + r);
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void finishSums(long u, long us, long gy, long gdelta, long gbias, long gd, long steps, long columns) {
         for (long o = 0; o != 4 * columns; o += BYTES) {
-            FloatVector b = load(bias + o);
-            FloatVector weight = skip ? load(d + o) : all(0f);
             FloatVector biasSum = all(0f);
             FloatVector skipSum = all(0f);
             long ut = u + o;
-            long deltaT = delta + o;
-            long gut = gu + o;
-            long gdt = gdelta + o;
-            long step = o;
-            for (long t = dt + o, end = t + ROW * steps; t != end; t += ROW) {
-                FloatVector x = load(ut);
-                FloatVector g = load(gy + step);
-                FloatVector sum1 = load(s1 + step);
-                FloatVector direct = load(t).mul(sum1);
-                direct = skip ? g.fma(weight, direct) : direct;
-                store(add ? load(gut).add(direct) : direct, gut);
-                FloatVector slope = x.fma(sum1, load(s2 + step).mul(LN2));
-                if (softplus) {
-                    slope = slope.mul(VectorMath.sigmoid(load(deltaT).add(b)));
-                }
-                store(slope, gdt);
-                biasSum = biasSum.add(slope);
-                skipSum = skip ? g.fma(x, skipSum) : skipSum;
-                ut += us;
-                deltaT += ds;
-                gut += gus;
-                gdt += gds;
-                step += ROW;
+            long gyt = gy + o;
+            for (long t = gdelta + o, last = t + ROW * steps; t != last; t += ROW, gyt += ROW, ut += us) {
+                biasSum = biasSum.add(load(t));
+                skipSum = load(gyt).fma(load(ut), skipSum);
             }
             store(load(gbias + o).add(biasSum), gbias + o);
             store(load(gd + o).add(skipSum), gd + o);
@@ -275,19 +307,24 @@ public final class ScanGrad implements ScanGradKernels {
             long gy,
             long gys,
             long y,
+            long apart,
             long z,
             long zs,
             long gz,
             long gzs,
             long steps,
+            long from,
             long columns) {
-        for (long o = 0; o != 4 * columns; o += BYTES) {
-            long gyt = gy + o;
-            long zt = z + o;
-            long gzt = gz + o;
-            for (long t = y + o, end = t + ROW * steps; t != end; t += ROW, gyt += gys, zt += zs, gzt += gzs) {
-                FloatVector g = load(gyt).mul(load(t)).mul(VectorMath.siluDerivative(load(zt)));
-                store(add ? load(gzt).add(g) : g, gzt);
+        long end = from + 4 * columns;
+        for (long t = y, last = y + ROW * steps; t != last; t += ROW, gy += gys, z += zs, gz += gzs) {
+            long zt = base(z);
+            long gyt = base(gy);
+            long gzt = base(gz);
+            for (long i = from; i != end; i += BYTES) {
+                long o = offset(i);
+                FloatVector g = load(gyt + o).mul(load(t + ScanStep.place(o, apart)));
+                g = g.mul(VectorMath.siluDerivative(load(zt + o)));
+                store(add ? load(gzt + o).add(g) : g, gzt + o);
             }
         }
     }

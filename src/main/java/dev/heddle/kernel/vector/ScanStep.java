@@ -21,6 +21,11 @@ final class ScanStep {
     private static final int MAGIC_BITS = 0x4B40_0000;
     private static final float BIASED = MAGIC + 127;
 
+    /** Where the scratch of the channels {@code o} bytes into a run starts, if blocks are {@code apart}. */
+    static long place(long o, long apart) {
+        return o / ROW * apart + o % ROW;
+    }
+
     /** The factor of state {@code g} of a group: a value beside the others, or a row. */
     static FloatVector factor(Factor f, long a, int g) {
         return f == Factor.SHARED ? splat(a + 4L * g) : load(a + ROW * g);
