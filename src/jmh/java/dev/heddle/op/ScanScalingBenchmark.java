@@ -1,8 +1,11 @@
 package dev.heddle.op;
 
+import dev.heddle.bench.Bar;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -16,7 +19,11 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** The selective scan in length, in channels and in batch, one after another from 1x1024x64. */
+/**
+ * The selective scan in length, in channels and in batch, one after another from 1x1024x64, beside as many calls of that size on
+ * pieces of the same tensors: time is linear where the two take the same.
+ */
+@Bar(method = "heddle", peer = "callsOf1x1024x64", atLeast = 0.8)
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -31,12 +38,13 @@ import org.openjdk.jmh.annotations.Warmup;
             "-Xmx8g"
         })
 public class ScanScalingBenchmark {
+    private static final long STEPS = 1024;
+    private static final long CHANNELS = 64;
+
     @Param({
         "1x1024x64",
-        "1x4096x64",
-        "1x16384x64",
+        "1x8192x64",
         "1x65536x64",
-        "1x262144x64",
         "1x1048576x64",
         "1x1024x256",
         "1x1024x1024",
@@ -49,6 +57,8 @@ public class ScanScalingBenchmark {
 
     private SelectiveScan.Inputs in;
     private Tensor y;
+    private final List<SelectiveScan.Inputs> pieces = new ArrayList<>();
+    private final List<Tensor> pieceOfY = new ArrayList<>();
     private Workspace scratch;
     private final SelectiveScan op = SelectiveScan.builder().deltaSoftplus(true).build();
 
@@ -71,12 +81,42 @@ public class ScanScalingBenchmark {
                 null,
                 null);
         y = Tensor.zeros(DType.F32, batch, steps, channels);
+        for (long b = 0; b < batch; b++) {
+            for (long t = 0; t < steps; t += STEPS) {
+                for (long d = 0; d < channels; d += CHANNELS) {
+                    pieces.add(new SelectiveScan.Inputs(
+                            piece(in.u(), b, t, d),
+                            piece(in.delta(), b, t, d),
+                            in.a().slice(0, d, d + CHANNELS),
+                            in.b().slice(0, b, b + 1).slice(1, t, t + STEPS),
+                            in.c().slice(0, b, b + 1).slice(1, t, t + STEPS),
+                            in.d().slice(0, d, d + CHANNELS),
+                            piece(in.z(), b, t, d),
+                            null,
+                            null,
+                            null));
+                    pieceOfY.add(piece(y, b, t, d));
+                }
+            }
+        }
         scratch = new Workspace();
+    }
+
+    private static Tensor piece(Tensor t, long batch, long step, long channel) {
+        return t.slice(0, batch, batch + 1).slice(1, step, step + STEPS).slice(2, channel, channel + CHANNELS);
     }
 
     @Benchmark
     public void heddle() {
         op.forward(in, y, null, scratch);
         scratch.reset();
+    }
+
+    @Benchmark
+    public void callsOf1x1024x64() {
+        for (int i = 0; i < pieces.size(); i++) {
+            op.forward(pieces.get(i), pieceOfY.get(i), null, scratch);
+            scratch.reset();
+        }
     }
 }

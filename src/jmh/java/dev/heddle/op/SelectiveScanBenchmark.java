@@ -30,6 +30,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Bar(method = "heddle", peer = "registersOnly", atLeast = 0.5)
 @Bar(method = "heddle", peer = "scalarMathExp", atLeast = 25, where = "threads=1")
 @Bar(method = "heddle", peer = "torchSequential", atLeast = 20)
+@Bar(method = "heddle", peer = "heddleOneThread", atLeast = 1.6, where = "threads=2")
 @Bar(method = "heddleBackward", peer = "heddle", atLeast = 1 / 3.5)
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -139,6 +140,12 @@ public class SelectiveScanBenchmark {
     @Benchmark
     public void heddle() {
         Team.with(threads, () -> op.forward(in, y, null, scratch));
+        scratch.reset();
+    }
+
+    @Benchmark
+    public void heddleOneThread() {
+        Team.with(1, () -> op.forward(in, y, null, scratch));
         scratch.reset();
     }
 

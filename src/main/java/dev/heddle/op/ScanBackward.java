@@ -28,6 +28,9 @@ final class ScanBackward {
     /** Parts that the sequences fall into, at most. Part of the order of sums over sequences. */
     private static final int PARTS = 16;
 
+    /** Between rows that are read and written at once: stores and loads whose addresses have the same last 12 bits seem to collide. */
+    private static final long GAP = 8 * ROW;
+
     private final ScanRule rule;
     private final ScanGradients gradients;
     private final @Nullable Tensor gradY;
@@ -153,9 +156,9 @@ final class ScanBackward {
             stages = h + rows;
             extra = stages + run * Place.BYTES;
             hs = extra + gradients.extra();
-            es = hs + group + 4 * ROW;
-            gb = es + group;
-            gc = gb + group + ROW; // halving reads one row beyond
+            es = hs + group + 4 * ROW + GAP;
+            gb = es + group + GAP;
+            gc = gb + group + ROW + GAP; // halving reads one row beyond
             kept = gc + group + ROW;
             end = kept + (rule.q.longest() + STRETCH - 1) / STRETCH * rows;
         }
