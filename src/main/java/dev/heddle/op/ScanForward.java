@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class ScanForward {
     /**
-     * Steps of a stretch: its rows of dt, du and y, and of B and C, stay in the first-level cache. Where there are many states the
-     * rows of B and C lie so far apart that they would drive each other out.
+     * Steps of a stretch: few enough for its rows of dt, du and y, and of B and C, which are long where there are many states, to fit
+     * into the first-level cache.
      */
     private static final long LONG = 64;
 
