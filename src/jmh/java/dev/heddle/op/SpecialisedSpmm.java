@@ -75,6 +75,7 @@ public interface SpecialisedSpmm {
             this.y = segment(y);
         }
 
+        @SuppressWarnings("restricted")
         private static MemorySegment segment(Tensor t) {
             return MemorySegment.ofAddress(t.address()).reinterpret(4 * t.size());
         }

@@ -12,7 +12,7 @@ final class SoftmaxProbe {
     static final int LOSS_BACKWARD = 6;
     static final int VARIANTS = 7;
 
-    private static final int COLUMNS = 256;
+    private static final int COLUMNS = 228;
     private static final int ROWS = 4;
     private static final long PITCH = 4 * COLUMNS;
 

@@ -79,7 +79,7 @@ final class Flattener {
         State start = new State();
         arguments.forEach((slot, fact) -> start.setLocal(slot, new State.Local(fact, null)));
         walk(kernel, kernel.scope, 0, kernel.body.code.size(), start);
-        describeLocals(tape.flush(kernel.scope.labels()));
+        describeLocals(tape.flush(kernel.scope.labels(), target.lanes()));
         return inlined;
     }
 

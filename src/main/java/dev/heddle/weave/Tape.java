@@ -145,8 +145,8 @@ final class Tape {
         line = mark.line;
     }
 
-    /** Writes the tape out, tidied but for the labels given, and returns what was written. */
-    Written flush(Set<Label> scopes) {
+    /** Writes the tape out, tidied but for the labels given, and returns what was written; with vectors of so many lanes. */
+    Written flush(Set<Label> scopes, int lanes) {
         List<Item> items = new ArrayList<>();
         IdentityHashMap<Item, List<Item>> makers = new IdentityHashMap<>();
         for (Node n : nodes) {
@@ -159,6 +159,9 @@ final class Tape {
         }
         Tidy tidy = new Tidy(items, makers, scopes);
         items = tidy.run();
+        if (lanes > 1) {
+            items = new FreshReceivers(items).run();
+        }
         if (items.size() > 2 * Weaver.HUGE) {
             throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of "
                     + Weaver.HUGE + " bytes or more; do less in one kernel");

@@ -101,7 +101,8 @@ final class Tidy {
         return false;
     }
 
-    private static List<Label> targets(Item item) {
+    /** The labels that an item may jump to. */
+    static List<Label> targets(Item item) {
         return switch (item) {
             case Item.Other(BranchInstruction b) -> List.of(b.target());
             case Item.Other(TableSwitchInstruction s) -> targets(s.defaultTarget(), s.cases());

@@ -63,8 +63,7 @@ class RelabellingTest {
     }
 
     private static void check(RandomGraph g, Random rnd) {
-        List<Integer> to =
-                new ArrayList<>(IntStream.range(0, g.nDst()).boxed().toList());
+        List<Integer> to = new ArrayList<>(IntStream.range(0, g.nDst()).boxed().toList());
         Collections.shuffle(to, rnd);
         float[] v = new float[g.nSrc() * FEATURES];
         for (int i = 0; i < v.length; i++) {

@@ -98,7 +98,7 @@ final class Row {
         for (long end = a + bytes; a != end; a += SPAN) {
             long ar = base(a);
             for (int i = 0; i < acc.length; i++) {
-                acc[i] = acc[i].add(load(ar + (long) i * BYTES));
+                acc[i] = load(ar + (long) i * BYTES).add(acc[i]);
             }
         }
     }
@@ -135,7 +135,7 @@ final class Row {
         for (long end = a + bytes; a != end; a += SPAN) {
             long ar = base(a);
             for (int i = 0; i < acc.length; i++) {
-                acc[i] = acc[i].add(load(ar + (long) i * BYTES).sub(c));
+                acc[i] = load(ar + (long) i * BYTES).sub(c).add(acc[i]);
             }
         }
     }
