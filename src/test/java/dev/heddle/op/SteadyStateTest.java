@@ -27,6 +27,7 @@ class SteadyStateTest {
     private static final long SLACK = 200_000;
 
     /** Calls of a size. */
+    @SuppressWarnings("ImmutableEnumChecker") // the functions have no state
     enum Op {
         SUM(n -> spmm(n, Reduce.SUM, 1)),
         MAXIMUM_OF_FINITE(n -> spmm(n, Reduce.MAX, 1)),
@@ -87,7 +88,7 @@ class SteadyStateTest {
         for (int i = 1; i <= n; i++) {
             indptr[i] = 8L * i;
         }
-        return CsrGraph.of(indptr, new Random(1).ints(8 * n, 0, 100).toArray(), 100);
+        return CsrGraph.of(indptr, new Random(1).ints(8L * n, 0, 100).toArray(), 100);
     }
 
     private static Runnable spmm(int n, Reduce reduce, float first) {
