@@ -234,8 +234,15 @@ record Norm(boolean centred, Gate gate, float eps) {
     }
 
     private static long probe(NormKernels k, int lanes, int variant, long scratch) {
-        long columns = 256;
-        long rows = 4;
+        long elements = 0;
+        for (int columns : Rows.PROBE_WIDTHS) {
+            elements += probeRows(k, variant, columns, scratch);
+        }
+        return elements;
+    }
+
+    private static long probeRows(NormKernels k, int variant, long columns, long scratch) {
+        long rows = 2;
         long pitch = 4 * columns;
         boolean centred = variant % FORWARDS >= GATES;
         Gate gate = Gate.values()[variant % GATES];

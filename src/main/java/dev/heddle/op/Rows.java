@@ -10,6 +10,12 @@ import dev.heddle.tensor.Workspace;
 final class Rows {
     private Rows() {}
 
+    /**
+     * Columns that probes of kernels over rows take in turn: whole blocks of 64 alone, blocks and a rest, a rest alone. A way that
+     * warm-up did not take is not in the compiled code.
+     */
+    static final int[] PROBE_WIDTHS = {256, 228, 40};
+
     /** Elements of a chunk: some ten microseconds of work. */
     private static final long CHUNK = 1 << 15;
 

@@ -12,9 +12,8 @@ final class SoftmaxProbe {
     static final int LOSS_BACKWARD = 6;
     static final int VARIANTS = 7;
 
-    private static final int COLUMNS = 228;
-    private static final int ROWS = 4;
-    private static final long PITCH = 4 * COLUMNS;
+    private static final int ROWS = 2;
+    private static final long PITCH = 4 * 256;
 
     static int forward(boolean log) {
         return log ? FORWARD + 1 : FORWARD;
@@ -29,16 +28,24 @@ final class SoftmaxProbe {
     }
 
     static long run(SoftmaxKernels k, int lanes, int variant, long scratch) {
+        long elements = 0;
+        for (int columns : Rows.PROBE_WIDTHS) {
+            elements += runRows(k, variant, columns, scratch);
+        }
+        return elements;
+    }
+
+    private static long runRows(SoftmaxKernels k, int variant, long columns, long scratch) {
         long x = scratch + SoftmaxKernels.SCRATCH;
         long y = x + ROWS * PITCH;
         long target = y + ROWS * PITCH;
         boolean second = variant % 2 == 1;
         switch (variant) {
-            case FORWARD, FORWARD + 1 -> k.forward(second, x, PITCH, y, PITCH, COLUMNS, scratch, ROWS);
-            case BACKWARD, BACKWARD + 1 -> k.backward(second, x, PITCH, x, PITCH, y, PITCH, COLUMNS, scratch, ROWS);
-            case LOSS, LOSS + 1 -> k.loss(second, x, PITCH, target, -1, 0.1f, y, COLUMNS, scratch, ROWS);
-            default -> k.lossBackward(x, PITCH, target, -1, 0, x, 0, y, PITCH, COLUMNS, scratch, ROWS);
+            case FORWARD, FORWARD + 1 -> k.forward(second, x, PITCH, y, PITCH, columns, scratch, ROWS);
+            case BACKWARD, BACKWARD + 1 -> k.backward(second, x, PITCH, x, PITCH, y, PITCH, columns, scratch, ROWS);
+            case LOSS, LOSS + 1 -> k.loss(second, x, PITCH, target, -1, 0.1f, y, columns, scratch, ROWS);
+            default -> k.lossBackward(x, PITCH, target, -1, 0, x, 0, y, PITCH, columns, scratch, ROWS);
         }
-        return ROWS * COLUMNS;
+        return ROWS * columns;
     }
 }

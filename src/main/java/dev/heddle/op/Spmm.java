@@ -28,9 +28,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>An empty row gives 0. Edges are taken in CSR order, one after another; rows of more than {@link RowSplit#HUB_EDGES} edges are
  * cut into parts of equal size, a function of the degree alone, and the parts combined in order. So the bits do not depend on
- * the vector width or on the number of threads. Memory beyond the outputs: at most 64 rows. An extremum without positions whose inputs
- * turn out to be finite, when all of them are looked through first, costs no more than a sum; of zeros of both signs it may then
- * give either.
+ * the vector width or on the number of threads. Memory beyond the outputs: at most 64 rows. An extremum without positions looks through all
+ * inputs first; where they turn out to be finite it is a maximum of integers, and of zeros of both signs it may give either.
  *
  * <p>All matrices may be views whose last axis (last two, with heads) is contiguous. An output may not overlap an input.
  *

@@ -62,19 +62,29 @@ final class FreshReceivers {
                 && Lane.isVectorApi(c.type().parameterType(0));
     }
 
-    /** The position of the load of a call's receiver, if that is a local with several assignments, else -1. */
+    /**
+     * The position of the load of a call's receiver, if that is a local with several assignments, none of them while the argument is
+     * made, else -1. (The argument may take assignments: those of what was a helper's parameters.)
+     */
     private int receiver(List<Item> list, int call) {
         int wanted = 1; // slots on the stack whose making is still to be passed
+        Set<Integer> assigned = new HashSet<>();
         for (int i = call - 1; i >= 0; i--) {
             Item item = list.get(i);
             if (item instanceof Item.Other(LineNumber _)
                     || (item instanceof Item.Bind(Label label) && !targets.contains(label))) {
                 continue;
             }
+            if (item instanceof Item.Other(StoreInstruction s)) {
+                assigned.add(s.slot());
+                wanted += s.typeKind().slotSize();
+                continue;
+            }
             if (wanted == 0) {
                 boolean carried = item instanceof Item.Other(LoadInstruction l)
                         && l.typeKind() == TypeKind.REFERENCE
                         && stores.getOrDefault(l.slot(), 0) > 1
+                        && !assigned.contains(l.slot())
                         && !storedBefore(list, i, l.slot());
                 return carried ? i : -1;
             }

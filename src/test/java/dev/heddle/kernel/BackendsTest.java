@@ -1,53 +1,33 @@
 package dev.heddle.kernel;
 
+import static dev.heddle.TestJvm.ACCESS;
+import static dev.heddle.TestJvm.MODULE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.heddle.TestJvm;
+import dev.heddle.TestJvm.Run;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What a JVM started in one way or another runs on, and what it says. */
 class BackendsTest {
-    private static final String MODULE = "--add-modules=jdk.incubator.vector";
-    private static final String ACCESS = "--enable-native-access=ALL-UNNAMED";
-
-    private record Run(int exit, String output) {
-        boolean says(String text) {
-            return output.contains(text);
-        }
-
-        void assertSays(String text) {
-            assertTrue(says(text), () -> "expected \"" + text + "\" in:\n" + output);
-        }
-    }
-
     private static Run child(String... flags) throws IOException, InterruptedException {
-        return child(BackendsProbe.class, flags);
-    }
-
-    private static Run child(Class<?> program, String... flags) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
-        command.add(ProcessHandle.current().info().command().orElseThrow());
-        command.addAll(List.of(flags));
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
-        Process p = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        return new Run(p.waitFor(), output);
+        return TestJvm.run(BackendsProbe.class, flags);
     }
 
     @Test
     void vectorsServeOnceCompiled() throws Exception {
         Run r = child(MODULE, ACCESS);
-        assertEquals(0, r.exit, r.output);
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("first call on scalar");
         r.assertSays("warm true");
         r.assertSays("then on vector");
         r.assertSays("same bits true");
-        assertFalse(r.says("WARNING: scalar kernels"), r.output);
+        assertFalse(r.says("WARNING: scalar kernels"), r.output());
     }
 
     /** That HotSpot loses a kernel is a matter of timing; here it is told to. */
@@ -57,8 +37,8 @@ class BackendsTest {
         for (int bits : new int[] {128, 256, 512}) {
             flags.add("-XX:CompileCommand=exclude,dev.heddle.kernel.vector" + bits + ".Pointwise::*");
         }
-        Run r = child(WarmUpProbe.class, flags.toArray(String[]::new));
-        assertEquals(0, r.exit, r.output);
+        Run r = TestJvm.run(WarmUpProbe.class, flags.toArray(String[]::new));
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("first on scalar");
         r.assertSays("warm true");
         r.assertSays("then on vector");
@@ -69,32 +49,32 @@ class BackendsTest {
     @Test
     void withoutTheModuleScalarServesAndSaysWhatToDo() throws Exception {
         Run r = child(ACCESS);
-        assertEquals(0, r.exit, r.output);
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("then on scalar");
         r.assertSays("--add-modules jdk.incubator.vector");
         r.assertSays("-Dheddle.backend=scalar");
-        assertEquals(r.output.indexOf("scalar kernels,"), r.output.lastIndexOf("scalar kernels,"), "logged once");
+        assertEquals(r.output().indexOf("scalar kernels,"), r.output().lastIndexOf("scalar kernels,"), "logged once");
     }
 
     @Test
     void aForcedScalarIsSilent() throws Exception {
         Run r = child(ACCESS, "-Dheddle.backend=scalar");
-        assertEquals(0, r.exit, r.output);
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("then on scalar");
-        assertFalse(r.says("scalar kernels,"), r.output);
+        assertFalse(r.says("scalar kernels,"), r.output());
     }
 
     @Test
     void aForcedVectorServesAtOnce() throws Exception {
         Run r = child(MODULE, ACCESS, "-Dheddle.backend=vector", "-Dheddle.vectorBits=128");
-        assertEquals(0, r.exit, r.output);
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("first call on vector128");
     }
 
     @Test
     void aForcedVectorThatCannotRunThrows() throws Exception {
         Run r = child(ACCESS, "-Dheddle.backend=vector");
-        assertEquals(1, r.exit, r.output);
+        assertEquals(1, r.exit(), r.output());
         r.assertSays("HeddleException: -Dheddle.backend=vector cannot be honoured");
         r.assertSays("--add-modules");
     }
@@ -103,7 +83,7 @@ class BackendsTest {
     void withoutC2ThereAreNoVectors() throws Exception {
         for (String flag : List.of("-Xint", "-XX:TieredStopAtLevel=1", "-XX:TieredStopAtLevel=3", "-XX:-UseFMA")) {
             Run r = child(MODULE, ACCESS, flag);
-            assertEquals(0, r.exit, r.output);
+            assertEquals(0, r.exit(), r.output());
             r.assertSays("then on scalar");
             r.assertSays("same bits true");
             r.assertSays("scalar kernels,");
@@ -113,25 +93,25 @@ class BackendsTest {
     @Test
     void nonsenseIsRefusedByName() throws Exception {
         Run r = child(MODULE, ACCESS, "-Dheddle.vectorBits=1024");
-        assertEquals(1, r.exit, r.output);
+        assertEquals(1, r.exit(), r.output());
         r.assertSays("heddle.vectorBits=1024: must be 128, 256 or 512");
         r = child(MODULE, ACCESS, "-Dheddle.backend=gpu");
-        assertEquals(1, r.exit, r.output);
+        assertEquals(1, r.exit(), r.output());
         r.assertSays("heddle.backend=gpu: must be auto, scalar or vector");
     }
 
     @Test
     void deniedNativeAccessNamesTheFlag() throws Exception {
         Run r = child(MODULE, "--illegal-native-access=deny");
-        assertEquals(1, r.exit, r.output);
+        assertEquals(1, r.exit(), r.output());
         r.assertSays("--enable-native-access=ALL-UNNAMED");
-        assertTrue(r.says("HeddleException"), r.output);
+        assertTrue(r.says("HeddleException"), r.output());
     }
 
     @Test
     void withoutNativeAccessFlagItWorksAndTheJdkWarns() throws Exception {
         Run r = child(MODULE);
-        assertEquals(0, r.exit, r.output);
+        assertEquals(0, r.exit(), r.output());
         r.assertSays("same bits true");
         r.assertSays("WARNING: A restricted method");
     }

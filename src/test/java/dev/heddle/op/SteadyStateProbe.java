@@ -15,7 +15,7 @@ import java.util.function.IntFunction;
 public final class SteadyStateProbe {
     private SteadyStateProbe() {}
 
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final int CALLS = 10;
 
     /** For the records that say what a chunk of the work is. */
@@ -100,9 +100,10 @@ public final class SteadyStateProbe {
         return Trial.normal(new Random(1), shape);
     }
 
-    /** Runs all of them. */
+    /** Runs those named. */
     public static void main(String[] args) throws InterruptedException {
-        for (Op op : Op.values()) {
+        for (String name : args) {
+            Op op = Op.valueOf(name);
             Runnable small = op.sized.apply(200);
             Runnable large = op.sized.apply(3_200);
             boolean warm = Heddle.warmUp(() -> Team.with(1, large), PATIENCE);
