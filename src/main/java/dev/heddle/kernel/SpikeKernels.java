@@ -37,6 +37,24 @@ public interface SpikeKernels {
             long columns);
 
     /**
+     * The same for one row of spikes, four rows of the matrix at a time from end to end: memory is read in streams.
+     *
+     * @param zeros a row of 0, which stands for what is missing of four
+     * @param sum a row of scratch
+     */
+    void stream(
+            long list,
+            long listBlock,
+            long blocks,
+            long w,
+            long ws,
+            long zeros,
+            long start,
+            long sum,
+            long y,
+            long columns);
+
+    /**
      * The same for a panel of 64 columns of narrow weights, laid out as {@link LinearKernels} says.
      *
      * @param scale factors of the columns in a block, the next block's {@code scaleBlock} bytes on

@@ -12,7 +12,7 @@ public interface Wkv4Kernels {
     float EMPTY = -1e30f;
 
     /** Rows that {@link #backward} keeps for each step of a stretch. */
-    int ROWS = 8;
+    int ROWS = 4;
 
     /** Bytes of a row of {@link #backward}'s scratch: as many as the widest vector has. */
     int ROW = 64;

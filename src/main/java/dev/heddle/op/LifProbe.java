@@ -32,7 +32,7 @@ final class LifProbe {
     }
 
     static long run(LifKernels k, int lanes, int variant, long scratch) {
-        long columns = 8L * lanes;
+        long columns = 17L * lanes; // whole words of spikes, and some more
         long row = 4 * columns;
         long x = scratch;
         long y = x + row * STEPS;

@@ -21,7 +21,8 @@ final class SpikeWalk {
     private static final int PANEL = 2;
     private static final int LISTS = PANEL + LinearKernels.Storage.values().length;
     private static final int FINITE = LISTS + 1;
-    static final int VARIANTS = FINITE + 1;
+    private static final int STREAM = FINITE + 1;
+    static final int VARIANTS = STREAM + 1;
     static final Dispatch<SpikeKernels> KERNELS = new Dispatch<>(SpikeKernels.class, VARIANTS, SpikeWalk::probe);
 
     /** Vectors that are summed at a time, and those of a panel. */
@@ -36,6 +37,11 @@ final class SpikeWalk {
     private static final long CHUNK_ROWS = 64;
 
     private static final long CHUNK_COLUMNS = 512;
+
+    /** Up to so many rows of spikes are too few for what they share of the matrix to be worth columns of it in cache. */
+    private static final long STREAMED_ROWS = 4;
+
+    private static final long STREAMED_COLUMNS = 1536;
 
     /** Nanoseconds for a weight that is added, and for a bit that is looked at. */
     private static final double NANOS = 0.05;
@@ -97,9 +103,14 @@ final class SpikeWalk {
         if (n == 0 || s.rows() == 0) {
             return;
         }
-        Tensor zeros = scratch.zeros(DType.F32, bias == 0 ? n : 0);
+        boolean few = s.rows() <= STREAMED_ROWS;
+        Tensor zeros = scratch.zeros(DType.F32, bias == 0 || few ? n : 0);
         try (Use _ = Use.of(zeros)) {
             long start = bias == 0 ? zeros.address() : bias;
+            if (few) {
+                stream(w, n, zeros.address(), start, y);
+                return;
+            }
             byParts(n, (from, count, list, nanos) -> {
                 Channels channels = new Channels((count + CHUNK_ROWS - 1) / CHUNK_ROWS, n, CHUNK_COLUMNS);
                 Channels.Kernels<SpikeKernels> kernels = channels.kernels(KERNELS, ADD);
@@ -113,6 +124,31 @@ final class SpikeWalk {
                     kernels.runTiles(TILE, columns, adding::run);
                 });
             });
+        }
+    }
+
+    private void stream(Matrix w, long n, long zeros, long start, Matrix y) {
+        Channels channels = new Channels(s.rows(), n, STREAMED_COLUMNS);
+        Channels.Kernels<SpikeKernels> kernels = channels.kernels(KERNELS, STREAM);
+        Tensor sums = scratch.empty(DType.F32, s.rows(), n);
+        try (Use _ = Use.of(sums)) {
+            byParts(
+                    n,
+                    (from, _, list, nanos) -> channels.run(
+                            nanos,
+                            (_, r, c, columns) -> kernels.run(
+                                    columns,
+                                    (k, o, count) -> k.stream(
+                                            list + r * blocks * listBlock,
+                                            listBlock,
+                                            blocks,
+                                            w.address() + 4 * c + o,
+                                            w.rowStride(),
+                                            zeros,
+                                            start + 4 * c + o,
+                                            sums.address() + 4 * (r * n + c) + o,
+                                            y.at(from + r, c) + o,
+                                            count))));
         }
     }
 
@@ -262,6 +298,11 @@ final class SpikeWalk {
         long wide = Math.max(columns, 64);
         long start = w + 4 * depth * wide;
         long y = start + 4 * wide;
+        if (variant == STREAM) {
+            ALL.set(I64, list, list + 8 + 4L * 61); // no multiple of four
+            k.stream(list, listBlock, 1, w, 4 * wide, start, start, y + 4 * wide, y, columns);
+            return 61 * columns;
+        }
         if (variant >= PANEL) {
             LinearKernels.Storage storage = LinearKernels.Storage.values()[variant - PANEL];
             k.addPanel(storage, list, listBlock, listBlock, 1, w, start, 0, start, y, 4 * wide, rows);

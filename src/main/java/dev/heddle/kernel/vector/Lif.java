@@ -3,8 +3,10 @@ package dev.heddle.kernel.vector;
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.i64;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
 import static dev.heddle.memory.Raw.I64;
@@ -20,6 +22,9 @@ import jdk.incubator.vector.VectorOperators;
 /** Spiking neurons: a step is a row, so memory is read and written in streams. */
 public final class Lif implements LifKernels {
     private static final float HALF_PI = 0x1.921fb6p0f;
+
+    /** Bytes of the floats that a word has bits for. */
+    private static final long WORD = 256;
 
     @Override
     @Kernel
@@ -44,27 +49,42 @@ public final class Lif implements LifKernels {
             long steps,
             long columns) {
         long row = 4 * columns;
+        // words that this call fills by itself: their shifts are constants
+        long whole = LANES == 1 || bit != 0 ? 0 : row / WORD * WORD;
         for (long end = x + xs * steps; x != end; x += xs, spike += ss, bits += bs) {
+            long xt = base(x);
+            long st = base(spike);
+            long bt = base(before);
+            long vt = base(v);
             if (packed) {
                 long w = bits;
+                if (LANES != 1) {
+                    for (long i = 0; i != whole; i += WORD, w += 8) {
+                        long word = 0;
+                        for (int t = 0; t < 64 / LANES; t++) {
+                            long o = offset(i) + (long) t * BYTES;
+                            VectorMask<Float> fired =
+                                    fire(soft, xt + o, bt + o, st + o, vt + o, leak, gain, threshold, reset);
+                            word |= fired.toLong() << t * LANES;
+                        }
+                        ALL.set(I64, w, word);
+                    }
+                }
                 long word = started(w, bit);
                 long shift = bit;
-                for (long o = 0; o != row; word = 0, shift = 0, w += 8) {
-                    for (long wordEnd = Math.min(row, o + 4 * (64 - shift)); o != wordEnd; o += BYTES, shift += LANES) {
-                        FloatVector h = charge(load(before + o), load(x + o), leak, gain, reset);
-                        VectorMask<Float> fired = h.compare(VectorOperators.GE, threshold);
-                        store(all(0f).blend(1f, fired), spike + o);
-                        store(discharge(soft, h, fired, threshold, reset), v + o);
+                for (long i = whole; i != row; word = 0, shift = 0, w += 8) {
+                    for (long wordEnd = Math.min(row, i + 4 * (64 - shift)); i != wordEnd; i += BYTES, shift += LANES) {
+                        long o = offset(i);
+                        VectorMask<Float> fired =
+                                fire(soft, xt + o, bt + o, st + o, vt + o, leak, gain, threshold, reset);
                         word |= fired.toLong() << shift;
                     }
                     ALL.set(I64, w, word);
                 }
             } else {
-                for (long o = 0; o != row; o += BYTES) {
-                    FloatVector h = charge(load(before + o), load(x + o), leak, gain, reset);
-                    VectorMask<Float> fired = h.compare(VectorOperators.GE, threshold);
-                    store(all(0f).blend(1f, fired), spike + o);
-                    store(discharge(soft, h, fired, threshold, reset), v + o);
+                for (long i = 0; i != row; i += BYTES) {
+                    long o = offset(i);
+                    fire(soft, xt + o, bt + o, st + o, vt + o, leak, gain, threshold, reset);
                 }
             }
             before = v;
@@ -101,21 +121,28 @@ public final class Lif implements LifKernels {
             long steps,
             long columns) {
         for (long t = 0; t != steps; t++) {
-            for (long o = 0; o != 4 * columns; o += BYTES) {
-                FloatVector old = load(before + o);
-                FloatVector in = load(x + o);
+            long bt = base(before);
+            long xt = base(x);
+            long gst = base(gs);
+            long gvt = base(gv);
+            long gxt = base(gx);
+            long ct = base(carry);
+            for (long i = 0; i != 4 * columns; i += BYTES) {
+                long o = offset(i);
+                FloatVector old = load(bt + o);
+                FloatVector in = load(xt + o);
                 FloatVector h = charge(old, in, leak, gain, reset);
                 VectorMask<Float> fired = h.compare(VectorOperators.GE, threshold);
-                FloatVector a = load(carry + o).add(load(gv + o));
-                FloatVector ds = load(gs + o);
+                FloatVector a = load(ct + o).add(load(gvt + o));
+                FloatVector ds = load(gst + o);
                 if (!detached) {
                     FloatVector jump = soft ? all(-threshold) : all(reset).sub(h);
                     ds = a.fma(jump, ds);
                 }
                 FloatVector kept = soft ? a : a.blend(0f, fired);
                 FloatVector dh = ds.fma(slope(slope, h.sub(threshold), alpha), kept);
-                store(dh.mul(gain), gx + o);
-                store(dh.mul(1f - leak), carry + o);
+                store(dh.mul(gain), gxt + o);
+                store(dh.mul(1f - leak), ct + o);
                 if (learned) {
                     store(dh.fma(in.fma(all(drive), all(reset).sub(old)), load(gLeak + o)), gLeak + o);
                 }
@@ -164,6 +191,25 @@ public final class Lif implements LifKernels {
             }
         }
         store(wrong, odd);
+    }
+
+    /** A step of some neurons: writes spikes and potentials, and tells who spiked. */
+    @Inline
+    static VectorMask<Float> fire(
+            boolean soft,
+            long x,
+            long before,
+            long spike,
+            long v,
+            float leak,
+            float gain,
+            float threshold,
+            float reset) {
+        FloatVector h = charge(load(before), load(x), leak, gain, reset);
+        VectorMask<Float> fired = h.compare(VectorOperators.GE, threshold);
+        store(all(0f).blend(1f, fired), spike);
+        store(discharge(soft, h, fired, threshold, reset), v);
+        return fired;
     }
 
     /** The bits that a word has already. */

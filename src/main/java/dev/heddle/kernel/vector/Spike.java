@@ -2,9 +2,11 @@ package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.i64;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.store;
 import static dev.heddle.memory.Raw.ALL;
 import static dev.heddle.memory.Raw.I32;
@@ -13,12 +15,16 @@ import static dev.heddle.memory.Raw.I64;
 import dev.heddle.kernel.LinearKernels;
 import dev.heddle.kernel.SpikeKernels;
 import dev.heddle.weave.Const;
+import dev.heddle.weave.Inline;
 import dev.heddle.weave.Kernel;
 import jdk.incubator.vector.FloatVector;
 
 /** Spikes are walked once, into lists; sums stay in registers while a list is read. */
 public final class Spike implements SpikeKernels {
     private static final int SIXTEEN = 64;
+
+    /** Rows of a matrix that {@link #stream} adds at a time. */
+    private static final int ROWS = 4;
 
     @Override
     @Kernel
@@ -72,7 +78,7 @@ public final class Spike implements SpikeKernels {
                         acc[t] = all(0f);
                     }
                     for (long e = l + 8, listEnd = i64(l); e != listEnd; e += 4) {
-                        long row = w + o + ws * i32(e);
+                        long row = base(w + o + ws * i32(e));
                         for (int t = 0; t < tile; t++) {
                             acc[t] = acc[t].add(load(row + (long) t * BYTES));
                         }
@@ -86,6 +92,55 @@ public final class Spike implements SpikeKernels {
                 }
             }
         }
+    }
+
+    @Override
+    @Kernel
+    public void stream(
+            long list,
+            long listBlock,
+            long blocks,
+            long w,
+            long ws,
+            long zeros,
+            long start,
+            long sum,
+            long y,
+            long columns) {
+        long row = 4 * columns;
+        long s = base(sum);
+        long total = base(y);
+        for (long i = 0; i != row; i += BYTES) {
+            store(load(start + i), total + offset(i));
+        }
+        for (long last = list + listBlock * blocks; list != last; list += listBlock) {
+            for (long i = 0; i != row; i += BYTES) {
+                store(all(0f), s + offset(i));
+            }
+            long listEnd = i64(list);
+            long groups = (listEnd - list - 8 + 4 * ROWS - 1) / (4 * ROWS);
+            for (long e = list + 8, end = e + 4 * ROWS * groups; e != end; e += 4 * ROWS) {
+                long r0 = row(e, listEnd, w, ws, zeros);
+                long r1 = row(e + 4, listEnd, w, ws, zeros);
+                long r2 = row(e + 8, listEnd, w, ws, zeros);
+                long r3 = row(e + 12, listEnd, w, ws, zeros);
+                for (long i = 0; i != row; i += BYTES) {
+                    long o = offset(i);
+                    FloatVector two = load(s + o).add(load(r0 + o)).add(load(r1 + o));
+                    store(two.add(load(r2 + o)).add(load(r3 + o)), s + o);
+                }
+            }
+            for (long i = 0; i != row; i += BYTES) {
+                long o = offset(i);
+                store(load(total + o).add(load(s + o)), total + o);
+            }
+        }
+    }
+
+    /** The row of a matrix that an entry of a list names; beyond the list's end that of zeros. Without a branch. */
+    @Inline
+    static long row(long e, long end, long w, long ws, long zeros) {
+        return base(zeros + (w + ws * i32(e) - zeros & e - end >> 63));
     }
 
     @Override
@@ -141,8 +196,9 @@ public final class Spike implements SpikeKernels {
     public void probe(long w, long ws, long rows, long columns, long sum) {
         FloatVector acc = load(sum);
         for (long end = w + ws * rows; w != end; w += ws) {
+            long row = base(w);
             for (long o = 0; o != 4 * columns; o += BYTES) {
-                acc = load(w + o).fma(all(0f), acc);
+                acc = load(row + offset(o)).fma(all(0f), acc);
             }
         }
         store(acc, sum);

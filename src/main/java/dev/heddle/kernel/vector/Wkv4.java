@@ -2,6 +2,7 @@ package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.store;
 
@@ -135,33 +136,20 @@ public final class Wkv4 implements Wkv4Kernels {
             FloatVector bb = occupied(load(s + plane), pp);
             long kt = k + o;
             long vt = v + o;
-            long gyt = gy + o;
-            for (long r = scratch; r != scratchEnd; r += ROWS * ROW, kt += ks, vt += vs, gyt += gys) {
+            for (long at = scratch; at != scratchEnd; at += ROWS * ROW, kt += ks, vt += vs) {
+                long r = base(at);
                 FloatVector key = load(kt);
-                FloatVector value = load(vt);
-                FloatVector d = pp.sub(bonus.add(key));
-                FloatVector t = smaller(d);
-                FloatVector f1 = left(d, t);
-                FloatVector f2 = right(d, t);
-                FloatVector reciprocal = all(1f).div(f1.fma(bb, f2));
-                FloatVector g = load(gyt).mul(reciprocal);
-                FloatVector g2 = f2.mul(g);
-                store(f1.fma(aa, f2.mul(value)).mul(reciprocal), r);
-                store(f1.mul(g), r + ROW);
-                store(g2, r + 2 * ROW);
-                store(aa, r + 3 * ROW);
-                store(bb, r + 4 * ROW);
-                // v - y, without what would cancel
-                store(g2.mul(f1.mul(reciprocal)).mul(bb.fma(value, aa.neg())), r + 7 * ROW);
+                store(aa, r);
+                store(bb, r + ROW);
+                store(pp, r + 2 * ROW);
                 pp = pp.add(decay);
-                d = pp.sub(key);
-                t = smaller(d);
-                f1 = left(d, t);
-                f2 = right(d, t);
-                store(f1, r + 5 * ROW);
-                store(f2, r + 6 * ROW);
-                aa = f1.fma(aa, f2.mul(value));
-                bb = f1.fma(bb, f2);
+                FloatVector d = pp.sub(key);
+                FloatVector t = smaller(d);
+                store(t, r + 3 * ROW);
+                FloatVector e1 = left(d, t);
+                FloatVector e2 = right(d, t);
+                aa = e1.fma(aa, e2.mul(load(vt)));
+                bb = e1.fma(bb, e2);
                 pp = larger(pp, key);
             }
             long c = carry + o;
@@ -170,29 +158,42 @@ public final class Wkv4 implements Wkv4Kernels {
             FloatVector gp = ga.fma(aa, gb.mul(bb)).fma(all(last), load(c + 2 * carryPlane));
             FloatVector gw = all(0f);
             FloatVector gu = all(0f);
+            long gyt = gy + o + gys * steps;
             long gkt = gk + o + gks * steps;
             long gvt = gv + o + gvs * steps;
-            for (long r = scratchEnd; r != scratch; ) {
-                r -= ROWS * ROW;
+            for (long at = scratchEnd; at != scratch; ) {
+                at -= ROWS * ROW;
+                kt -= ks;
                 vt -= vs;
+                gyt -= gys;
                 gkt -= gks;
                 gvt -= gvs;
+                long r = base(at);
+                FloatVector key = load(kt);
                 FloatVector value = load(vt);
-                FloatVector y = load(r);
-                FloatVector g1 = load(r + ROW);
-                FloatVector g2 = load(r + 2 * ROW);
-                FloatVector e1 = load(r + 5 * ROW);
-                FloatVector e2 = load(r + 6 * ROW);
-                FloatVector own = load(r + 7 * ROW);
+                aa = load(r);
+                bb = load(r + ROW);
+                pp = load(r + 2 * ROW);
+                FloatVector d = pp.sub(bonus.add(key));
+                FloatVector t = smaller(d);
+                FloatVector f1 = left(d, t);
+                FloatVector f2 = right(d, t);
+                FloatVector reciprocal = all(1f).div(f1.fma(bb, f2));
+                FloatVector y = f1.fma(aa, f2.mul(value)).mul(reciprocal);
+                FloatVector g = load(gyt).mul(reciprocal);
+                FloatVector g1 = f1.mul(g);
+                FloatVector g2 = f2.mul(g);
+                // v - y, without what would cancel
+                FloatVector own = g2.mul(f1.mul(reciprocal)).mul(bb.fma(value, aa.neg()));
                 // of the two parts of gp, those of the old state and of k, the larger is what the smaller leaves:
-                // summed
-                // by itself it would cancel
-                VectorMask<Float> old = e1.compare(VectorOperators.GE, e2);
-                FloatVector x = load(r + 3 * ROW).blend(value, old);
-                FloatVector b = load(r + 4 * ROW).blend(1f, old);
-                FloatVector part = e1.blend(e2, old).mul(ga.fma(x, gb.mul(b)));
+                // summed by itself it would cancel
+                VectorMask<Float> old = isLeft(pp.add(decay).sub(key));
+                t = load(r + 3 * ROW);
+                FloatVector part = t.mul(ga.fma(aa.blend(value, old), gb.mul(bb.blend(1f, old))));
                 FloatVector rest = gp.sub(part);
                 FloatVector ofOld = part.blend(rest, old);
+                FloatVector e1 = t.blend(1f, old);
+                FloatVector e2 = all(1f).blend(t, old);
                 gu = gu.add(own);
                 gw = gw.add(ofOld);
                 store(e2.fma(ga, g2), gvt);

@@ -4,7 +4,9 @@ import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.Prefix.at;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
 
@@ -41,17 +43,23 @@ public final class Wkv6 implements Wkv6Kernels {
         FloatVector[] value = new FloatVector[tile];
         FloatVector[] sum = new FloatVector[tile];
         FloatVector[] decay = new FloatVector[tile];
-        loadTile(s, rows, tile, state, stateRow, last);
-        for (long end = r + rs * steps; r != end; r += rs, k += ks, w += ws, v += vs, y += ys) {
+        long end = offset(last);
+        loadTile(s, rows, tile, state, stateRow, end);
+        for (long rEnd = r + rs * steps; r != rEnd; r += rs, k += ks, w += ws, v += vs, y += ys) {
+            long rt = base(r);
+            long kt = base(k);
+            long wt = base(w);
+            long vt = base(v);
+            long yt = base(y);
             for (int t = 0; t < tile; t++) {
-                value[t] = load(v + at(t, tile, last));
-                sum[t] = load(y + at(t, tile, last));
-                decay[t] = lanewise ? load(w + at(t, tile, last)) : value[t];
+                value[t] = load(vt + at(t, tile, end));
+                sum[t] = load(yt + at(t, tile, end));
+                decay[t] = lanewise ? load(wt + at(t, tile, end)) : value[t];
             }
             for (int i = 0; i < rows; i++) {
-                FloatVector ri = splat(r + 4L * i);
-                FloatVector ki = splat(k + 4L * i);
-                FloatVector wi = lanewise ? ri : splat(w + 4L * i);
+                FloatVector ri = splat(rt + 4L * i);
+                FloatVector ki = splat(kt + 4L * i);
+                FloatVector wi = lanewise ? ri : splat(wt + 4L * i);
                 for (int t = 0; t < tile; t++) {
                     int n = i * tile + t;
                     sum[t] = ri.fma(s[n], sum[t]);
@@ -59,10 +67,10 @@ public final class Wkv6 implements Wkv6Kernels {
                 }
             }
             for (int t = 0; t < tile; t++) {
-                store(sum[t], y + at(t, tile, last));
+                store(sum[t], yt + at(t, tile, end));
             }
         }
-        storeTile(s, rows, tile, to, stateRow, last);
+        storeTile(s, rows, tile, to, stateRow, end);
     }
 
     @Override
@@ -84,17 +92,22 @@ public final class Wkv6 implements Wkv6Kernels {
         FloatVector[] s = new FloatVector[rows * tile];
         FloatVector[] value = new FloatVector[tile];
         FloatVector[] decay = new FloatVector[tile];
-        loadTile(s, rows, tile, state, stateRow, last);
-        for (long end = k + ks * steps; k != end; k += ks, w += ws, v += vs, kept += (long) SLOT * rows * tile) {
+        long end = offset(last);
+        loadTile(s, rows, tile, state, stateRow, end);
+        for (long kEnd = k + ks * steps; k != kEnd; k += ks, w += ws, v += vs, kept += (long) SLOT * rows * tile) {
+            long kt = base(k);
+            long wt = base(w);
+            long vt = base(v);
+            long slots = base(kept);
             for (int t = 0; t < tile; t++) {
-                value[t] = load(v + at(t, tile, last));
-                decay[t] = load(w + at(t, tile, last));
+                value[t] = load(vt + at(t, tile, end));
+                decay[t] = load(wt + at(t, tile, end));
             }
             for (int i = 0; i < rows; i++) {
-                FloatVector ki = splat(k + 4L * i);
+                FloatVector ki = splat(kt + 4L * i);
                 for (int t = 0; t < tile; t++) {
                     int n = i * tile + t;
-                    store(s[n], kept + (long) SLOT * n);
+                    store(s[n], slots + (long) SLOT * n);
                     s[n] = ki.fma(value[t], s[n].mul(decay[t]));
                 }
             }
@@ -128,33 +141,41 @@ public final class Wkv6 implements Wkv6Kernels {
         FloatVector[] decay = new FloatVector[tile];
         FloatVector[] ofK = new FloatVector[tile];
         FloatVector[] ofW = new FloatVector[tile];
-        loadTile(g, rows, tile, state, stateRow, last);
-        long slots = (long) SLOT * rows * tile;
-        kept += slots * steps;
-        for (long end = v - vs * steps; v != end; v -= vs, gy -= gys, w -= ws, r -= rs, gk -= gks, gw -= gws) {
-            kept -= slots;
+        long end = offset(last);
+        loadTile(g, rows, tile, state, stateRow, end);
+        long step = (long) SLOT * rows * tile;
+        kept += step * steps;
+        for (long vEnd = v - vs * steps; v != vEnd; v -= vs, gy -= gys, w -= ws, r -= rs, gk -= gks, gw -= gws) {
+            kept -= step;
+            long slots = base(kept);
+            long vt = base(v);
+            long gyt = base(gy);
+            long wt = base(w);
+            long rt = base(r);
+            long gkt = base(gk);
+            long gwt = base(gw);
             for (int t = 0; t < tile; t++) {
-                receptance[t] = load(r + at(t, tile, last));
-                decay[t] = load(w + at(t, tile, last));
-                ofK[t] = load(gk + at(t, tile, last));
-                ofW[t] = load(gw + at(t, tile, last));
+                receptance[t] = load(rt + at(t, tile, end));
+                decay[t] = load(wt + at(t, tile, end));
+                ofK[t] = load(gkt + at(t, tile, end));
+                ofW[t] = load(gwt + at(t, tile, end));
             }
             for (int i = 0; i < rows; i++) {
-                FloatVector vi = splat(v + 4L * i);
-                FloatVector gyi = splat(gy + 4L * i);
+                FloatVector vi = splat(vt + 4L * i);
+                FloatVector gyi = splat(gyt + 4L * i);
                 for (int t = 0; t < tile; t++) {
                     int n = i * tile + t;
                     ofK[t] = vi.fma(g[n], ofK[t]);
-                    ofW[t] = g[n].fma(load(kept + (long) SLOT * n), ofW[t]);
+                    ofW[t] = g[n].fma(load(slots + (long) SLOT * n), ofW[t]);
                     g[n] = gyi.fma(receptance[t], g[n].mul(decay[t]));
                 }
             }
             for (int t = 0; t < tile; t++) {
-                store(ofK[t], gk + at(t, tile, last));
-                store(ofW[t], gw + at(t, tile, last));
+                store(ofK[t], gkt + at(t, tile, end));
+                store(ofW[t], gwt + at(t, tile, end));
             }
         }
-        storeTile(g, rows, tile, state, stateRow, last);
+        storeTile(g, rows, tile, state, stateRow, end);
     }
 
     @Override

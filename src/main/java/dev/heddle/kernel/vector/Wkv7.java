@@ -2,7 +2,9 @@ package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Prefix.at;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.load;
+import static dev.heddle.kernel.vector.V.offset;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
 
@@ -30,10 +32,12 @@ public final class Wkv7 implements Wkv7Kernels {
         for (int t = 0; t < tile; t++) {
             sum[t] = all(0f);
         }
+        long far = offset(last);
         for (long end = a + 4 * rows; a != end; a += 4, state += stateRow) {
+            long s = base(state);
             FloatVector aj = splat(a);
             for (int t = 0; t < tile; t++) {
-                sum[t] = aj.fma(load(state + at(t, tile, last)), sum[t]);
+                sum[t] = aj.fma(load(s + at(t, tile, far)), sum[t]);
             }
         }
         for (int t = 0; t < tile; t++) {
@@ -70,7 +74,6 @@ public final class Wkv7 implements Wkv7Kernels {
             long rows,
             long last,
             long steps) {
-        FloatVector[] row = new FloatVector[tile];
         FloatVector[] value = new FloatVector[tile];
         FloatVector[] old = new FloatVector[tile];
         FloatVector[] sum = new FloatVector[tile];
@@ -78,6 +81,7 @@ public final class Wkv7 implements Wkv7Kernels {
         for (int t = 0; t < tile; t++) {
             ahead[t] = load(sa + at(t, tile, last));
         }
+        long far = offset(last);
         for (long end = v + vs * steps; v != end; v += vs, y += ys, next += nexts) {
             for (int t = 0; t < tile; t++) {
                 old[t] = ahead[t];
@@ -85,21 +89,26 @@ public final class Wkv7 implements Wkv7Kernels {
                 sum[t] = all(0f);
                 ahead[t] = all(0f);
             }
+            long wt = base(w);
+            long bt = base(b);
+            long kt = base(k);
+            long rt = base(r);
+            long at = base(a);
             long s = state;
             for (long j = 0; j != 4 * rows; j += 4, s += stateRow) {
-                FloatVector wj = splat(w + j);
-                FloatVector bj = splat(b + j);
-                FloatVector kj = splat(k + j);
-                FloatVector rj = splat(r + j);
-                FloatVector aj = splat(a + j);
+                long row = base(s);
+                long o = offset(j);
+                FloatVector wj = splat(wt + o);
+                FloatVector bj = splat(bt + o);
+                FloatVector kj = splat(kt + o);
+                FloatVector rj = splat(rt + o);
+                FloatVector aj = splat(at + o);
                 for (int t = 0; t < tile; t++) {
-                    FloatVector decayed = load(s + at(t, tile, last)).mul(wj);
-                    row[t] = kj.fma(value[t], bj.fma(old[t], decayed));
-                    sum[t] = rj.fma(row[t], sum[t]);
-                    ahead[t] = aj.fma(row[t], ahead[t]);
-                }
-                for (int t = 0; t < tile; t++) {
-                    store(row[t], s + at(t, tile, last));
+                    FloatVector decayed = load(row + at(t, tile, far)).mul(wj);
+                    FloatVector e = kj.fma(value[t], bj.fma(old[t], decayed));
+                    sum[t] = rj.fma(e, sum[t]);
+                    ahead[t] = aj.fma(e, ahead[t]);
+                    store(e, row + at(t, tile, far));
                 }
             }
             for (int t = 0; t < tile; t++) {
