@@ -41,12 +41,13 @@ public final class Wkv7 {
     private static final long BLOCK = WkvHead.BLOCK;
 
     /**
-     * Steps whose rows are copied to memory without gaps before a sweep reads them. Each of the five sequences that it reads
-     * element by element has a row of a head in another page at every step, and to wait for these halves its speed.
+     * Steps, and heads, whose rows are copied to memory without gaps before a sweep reads them. A head has a row of each of six
+     * sequences in another page at every step, and waiting for these takes as long as the arithmetic.
      */
     private static final long STAGE = 16;
 
-    private static final long STAGED = 5;
+    private static final long HEADS = 3;
+    private static final long STAGED = 6;
 
     /** Rows of state in a tile of the backward. */
     private static final int ROWS = 2;
@@ -302,96 +303,95 @@ public final class Wkv7 {
         if (r.size() == 0) {
             return;
         }
-        int chunks = Math.toIntExact(r.dim(0) * heads);
+        long groups = (heads + HEADS - 1) / HEADS;
+        int chunks = Math.toIntExact(r.dim(0) * groups);
         Scans scans = Scans.of(n);
-        try (Slabs slabs = new Slabs(chunks, (8 + 4 * STAGED * STAGE) * n, scratch);
+        try (Slabs slabs = new Slabs(chunks, Sweep.bytes(n), scratch);
                 Use _ = Use.of(r, w, k, v, a, b, y, states)) {
             Team.run(
                     chunks,
                     NANOS * r.size() * n,
                     chunk -> slabs.with(slab -> {
-                        long i = chunk / heads;
-                        long h = chunk % heads;
-                        Gemm.fill(0, slab, 0, 1, 2 * n);
-                        forward(
-                                scans,
-                                n,
-                                steps,
-                                Steps.ofHead(r, i, h),
-                                Steps.ofHead(w, i, h),
-                                Steps.ofHead(k, i, h),
-                                Steps.ofHead(v, i, h),
-                                Steps.ofHead(a, i, h),
-                                Steps.ofHead(b, i, h),
-                                Steps.ofHead(y, i, h),
-                                new Steps(slab, 0),
-                                new Steps(slab + 4 * n, 0),
-                                slab + 8 * n,
-                                states.address() + 4L * chunk * n * n);
+                        long i = chunk / groups;
+                        long h = chunk % groups * HEADS;
+                        long state = states.address() + 4 * (i * heads + h) * n * n;
+                        new Sweep(scans, n, i, h, Math.min(HEADS, heads - h), slab, state)
+                                .run(steps, r, w, k, v, a, b, y);
                     }));
         }
     }
 
-    /**
-     * All steps of a head. Nothing is ahead of the last one.
-     *
-     * @param sa a row for S a
-     */
-    /** Copies a head's rows of some steps, the {@code number}th of those that a stage has room for. */
-    private static Steps staged(Steps s, long t, long steps, long n, long stage, int number) {
-        Steps to = new Steps(stage + 4 * number * STAGE * n, 4 * n);
-        Gemm.copy(s.at(t), s.step(), to.first(), to.step(), steps, n);
-        return to;
-    }
-
-    private static void forward(
-            Scans scans,
-            long n,
-            long steps,
-            Steps r,
-            Steps w,
-            Steps k,
-            Steps v,
-            Steps a,
-            Steps b,
-            Steps y,
-            Steps sa,
-            Steps zeros,
-            long stage,
-            long state) {
-        scans.dot(n, a.first(), state, sa.first());
-        for (long t = 0; t < steps - 1; t += STAGE) {
-            long many = Math.min(STAGE, steps - 1 - t);
-            scans.scan(
-                    n,
-                    staged(w, t, many, n, stage, 0),
-                    staged(b, t, many, n, stage, 1),
-                    staged(k, t, many, n, stage, 2),
-                    staged(r, t, many, n, stage, 3),
-                    staged(a, t + 1, many, n, stage, 4),
-                    from(v, t),
-                    from(y, t),
-                    sa.first(),
-                    sa,
-                    state,
-                    1,
-                    many);
+    /** All steps of some heads. Its memory: a row of zeros, rows for S a, and those of a stage. */
+    private record Sweep(Scans scans, long n, long sequence, long head, long heads, long memory, long states) {
+        static long bytes(long n) {
+            return 4 * n * (1 + HEADS + STAGED * STAGE * HEADS);
         }
-        long t = steps - 1;
-        scans.scan(
-                n,
-                from(w, t),
-                from(b, t),
-                from(k, t),
-                from(r, t),
-                zeros,
-                from(v, t),
-                from(y, t),
-                sa.first(),
-                sa,
-                state,
-                1,
-                1);
+
+        void run(long steps, Tensor r, Tensor w, Tensor k, Tensor v, Tensor a, Tensor b, Tensor y) {
+            Steps zeros = new Steps(memory, 0);
+            Gemm.fill(0, memory, 0, 1, n);
+            for (long j = 0; j < heads; j++) {
+                scans.dot(n, of(a, j).first(), state(j), sa(j));
+            }
+            for (long t = 0; t < steps - 1; t += STAGE) {
+                long many = Math.min(STAGE, steps - 1 - t);
+                Steps ws = staged(w, t, many, 0);
+                Steps bs = staged(b, t, many, 1);
+                Steps ks = staged(k, t, many, 2);
+                Steps rs = staged(r, t, many, 3);
+                Steps as = staged(a, t + 1, many, 4);
+                Steps vs = staged(v, t, many, 5);
+                for (long j = 0; j < heads; j++) {
+                    scan(j, at(ws, j), at(bs, j), at(ks, j), at(rs, j), at(as, j), at(vs, j), from(of(y, j), t), many);
+                }
+            }
+            // nothing is ahead of the last step
+            long t = steps - 1;
+            for (long j = 0; j < heads; j++) {
+                scan(
+                        j,
+                        from(of(w, j), t),
+                        from(of(b, j), t),
+                        from(of(k, j), t),
+                        from(of(r, j), t),
+                        zeros,
+                        from(of(v, j), t),
+                        from(of(y, j), t),
+                        1);
+            }
+        }
+
+        private void scan(long j, Steps w, Steps b, Steps k, Steps r, Steps a, Steps v, Steps y, long steps) {
+            scans.scan(n, w, b, k, r, a, v, y, sa(j), new Steps(sa(j), 0), state(j), 1, steps);
+        }
+
+        private Steps of(Tensor x, long j) {
+            return Steps.ofHead(x, sequence, head + j);
+        }
+
+        private long state(long j) {
+            return states + 4 * j * n * n;
+        }
+
+        private long sa(long j) {
+            return memory + 4 * (1 + j) * n;
+        }
+
+        /** Copies some steps of a sequence, the {@code number}th of those that a stage has room for. */
+        private Steps staged(Tensor x, long t, long steps, int number) {
+            Steps to = new Steps(sa(HEADS) + 4 * number * STAGE * HEADS * n, 4 * heads * n);
+            boolean together = x.stride(2) == n;
+            for (long j = 0; j < (together ? 1 : heads); j++) {
+                Steps rows = of(x, j);
+                Gemm.copy(rows.at(t), rows.step(), at(to, j).first(), to.step(), steps, together ? heads * n : n);
+            }
+            return to;
+        }
+
+        /** The rows of a head in a stage. */
+        private Steps at(Steps stage, long j) {
+            return new Steps(stage.first() + 4 * j * n, stage.step());
+        }
     }
 
     // ------------------------------------------------------------------ backward
