@@ -332,7 +332,7 @@ public final class Wkv6 {
         }
         int chunks = Math.toIntExact(r.dim(0) * heads);
         Kernels kernels = new Kernels(n);
-        try (Slabs slabs = new Slabs(chunks, Rows.BYTES, scratch);
+        try (Slabs slabs = new Slabs(chunks, Rows.BYTES + Stage.bytes(n), scratch);
                 Use _ = Use.of(r, k, v, w, u, y, s)) {
             Team.run(
                     chunks,
@@ -341,27 +341,42 @@ public final class Wkv6 {
                         long b = chunk / heads;
                         long h = chunk % heads;
                         Rows rows = new Rows(kernels, n, slab);
-                        Steps ys = Steps.ofHead(y, b, h);
-                        Steps vs = Steps.ofHead(v, b, h);
+                        Stage stage = new Stage(slab + Rows.BYTES, n);
+                        Steps out = Steps.ofHead(y, b, h);
                         for (long t = 0; t < steps; t += BLOCK) {
                             long many = Math.min(BLOCK, steps - t);
-                            rows.dots(Steps.ofHead(r, b, h), Steps.ofHead(k, b, h), u.address() + 4 * h * n, t, many);
-                            rows.scale(vs, t, ys.at(t), ys.step(), many);
-                            scan(
-                                    kernels.scan,
-                                    n,
-                                    Steps.ofHead(r, b, h),
-                                    Steps.ofHead(k, b, h),
-                                    decay(w, b, h),
-                                    vs,
-                                    t,
-                                    1,
-                                    ys.at(t),
-                                    ys.step(),
-                                    s.address() + 4L * chunk * n * n,
-                                    many);
+                            Steps rs = stage.in(Steps.ofHead(r, b, h), t, many, 0);
+                            Steps ks = stage.in(Steps.ofHead(k, b, h), t, many, 1);
+                            Steps vs = stage.in(Steps.ofHead(v, b, h), t, many, 2);
+                            Steps ws = stage.in(decay(w, b, h), t, many, 3);
+                            Steps ys = stage.rows(4);
+                            rows.dots(rs, ks, u.address() + 4 * h * n, 0, many);
+                            rows.scale(vs, 0, ys.first(), ys.step(), many);
+                            long state = s.address() + 4L * chunk * n * n;
+                            scan(kernels.scan, n, rs, ks, ws, vs, 0, 1, ys.first(), ys.step(), state, many);
+                            Gemm.copy(ys.first(), ys.step(), out.at(t), out.step(), many, n);
                         }
                     }));
+        }
+    }
+
+    /**
+     * A head's rows of a block of steps, without gaps: where they lie, in rows of all heads, they fall into few sets of L1, and a
+     * block, which is read once for each tile of the state, would not stay there.
+     */
+    private record Stage(long memory, long n) {
+        static long bytes(long n) {
+            return 20 * BLOCK * n;
+        }
+
+        Steps rows(int number) {
+            return new Steps(memory + 4L * number * BLOCK * n, 4 * n);
+        }
+
+        Steps in(Steps x, long t, long steps, int number) {
+            Steps to = rows(number);
+            Gemm.copy(x.at(t), x.step(), to.first(), to.step(), steps, n);
+            return to;
         }
     }
 

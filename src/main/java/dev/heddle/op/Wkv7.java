@@ -379,7 +379,7 @@ public final class Wkv7 {
 
         /** Copies some steps of a sequence, the {@code number}th of those that a stage has room for. */
         private Steps staged(Tensor x, long t, long steps, int number) {
-            Steps to = new Steps(sa(HEADS) + 4 * number * STAGE * HEADS * n, 4 * heads * n);
+            Steps to = new Steps(sa(HEADS) + 4L * number * STAGE * HEADS * n, 4 * heads * n);
             boolean together = x.stride(2) == n;
             for (long j = 0; j < (together ? 1 : heads); j++) {
                 Steps rows = of(x, j);

@@ -1,17 +1,22 @@
 package dev.heddle.models;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.heddle.io.SafetensorsFile;
 import dev.heddle.op.LayerNorm;
 import dev.heddle.op.Lif;
 import dev.heddle.op.PackedWeight.Storage;
 import dev.heddle.reference.Rwkv464;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class SpikeGptTest {
     @Test
@@ -28,6 +33,33 @@ class SpikeGptTest {
                 assertEquals(logits[i], got.getFloat(0, t, i), 1e-3 + 1e-4 * Math.abs(logits[i]));
             }
         }
+    }
+
+    /** Weights and a stream's state go to files and come back. */
+    @Test
+    void filesKeepModelsAndStreams(@TempDir Path folder) throws IOException {
+        Map<String, Tensor> p = Rwkv4Test.random(13, 24, 50, 13, 2);
+        SpikeGpt model = SpikeGpt.of(p, Storage.F32);
+        RwkvState state = model.state(1);
+        model.forward(new int[][] {{1, 12, 3}}, state);
+        SafetensorsFile.write(folder.resolve("model"), p, Map.of());
+        SafetensorsFile.write(folder.resolve("state"), state.tensors(), Map.of());
+        try (SafetensorsFile weights = SafetensorsFile.open(folder.resolve("model"));
+                SafetensorsFile stream = SafetensorsFile.open(folder.resolve("state"))) {
+            SpikeGpt again = SpikeGpt.of(all(weights), Storage.F32);
+            RwkvState other = again.state(1);
+            other.copyFrom(all(stream));
+            int[][] next = {{0, 7, 7, 5}};
+            assertArrayEquals(
+                    model.forward(next, state).reshape(4 * 13).toFloatArray(),
+                    again.forward(next, other).reshape(4 * 13).toFloatArray());
+        }
+    }
+
+    private static Map<String, Tensor> all(SafetensorsFile file) {
+        Map<String, Tensor> tensors = new HashMap<>();
+        file.names().forEach(name -> tensors.put(name, file.tensor(name)));
+        return tensors;
     }
 
     /** What blocks that train compute is what the model computes. */

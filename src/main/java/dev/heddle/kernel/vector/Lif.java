@@ -65,7 +65,7 @@ public final class Lif implements LifKernels {
                             long o = offset(i) + (long) t * BYTES;
                             VectorMask<Float> fired =
                                     fire(soft, xt + o, bt + o, st + o, vt + o, leak, gain, threshold, reset);
-                            word |= fired.toLong() << t * LANES;
+                            word |= fired.toLong() << (t * LANES);
                         }
                         ALL.set(I64, w, word);
                     }

@@ -140,7 +140,8 @@ public final class Spike implements SpikeKernels {
     /** The row of a matrix that an entry of a list names; beyond the list's end that of zeros. Without a branch. */
     @Inline
     static long row(long e, long end, long w, long ws, long zeros) {
-        return base(zeros + (w + ws * i32(e) - zeros & e - end >> 63));
+        long inside = (e - end) >> 63;
+        return base(zeros + ((w + ws * i32(e) - zeros) & inside));
     }
 
     @Override
