@@ -74,6 +74,7 @@ public final class Wkv7 implements Wkv7Kernels {
             long rows,
             long last,
             long steps) {
+        FloatVector[] row = new FloatVector[tile];
         FloatVector[] value = new FloatVector[tile];
         FloatVector[] old = new FloatVector[tile];
         FloatVector[] sum = new FloatVector[tile];
@@ -96,7 +97,7 @@ public final class Wkv7 implements Wkv7Kernels {
             long at = base(a);
             long s = state;
             for (long j = 0; j != 4 * rows; j += 4, s += stateRow) {
-                long row = base(s);
+                long rowStart = base(s);
                 long o = offset(j);
                 FloatVector wj = splat(wt + o);
                 FloatVector bj = splat(bt + o);
@@ -104,11 +105,14 @@ public final class Wkv7 implements Wkv7Kernels {
                 FloatVector rj = splat(rt + o);
                 FloatVector aj = splat(at + o);
                 for (int t = 0; t < tile; t++) {
-                    FloatVector decayed = load(row + at(t, tile, far)).mul(wj);
-                    FloatVector e = kj.fma(value[t], bj.fma(old[t], decayed));
-                    sum[t] = rj.fma(e, sum[t]);
-                    ahead[t] = aj.fma(e, ahead[t]);
-                    store(e, row + at(t, tile, far));
+                    FloatVector decayed = load(rowStart + at(t, tile, far)).mul(wj);
+                    row[t] = kj.fma(value[t], bj.fma(old[t], decayed));
+                    sum[t] = rj.fma(row[t], sum[t]);
+                    ahead[t] = aj.fma(row[t], ahead[t]);
+                }
+                // after all loads: the last vector may overlap the one before it
+                for (int t = 0; t < tile; t++) {
+                    store(row[t], rowStart + at(t, tile, far));
                 }
             }
             for (int t = 0; t < tile; t++) {
