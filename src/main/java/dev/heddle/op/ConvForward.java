@@ -57,8 +57,12 @@ final class ConvForward {
     record Weights(Tensor rows, Tensor bias) {
         static Weights of(Tensor w, @Nullable Tensor bias, Workspace scratch) {
             long channels = w.dim(0);
-            Tensor rows = scratch.empty(DType.F32, w.dim(1), channels);
             Tensor b = bias == null ? scratch.zeros(DType.F32, channels) : bias;
+            Tensor turned = w.transpose(0, 1);
+            if (turned.isContiguous()) {
+                return new Weights(turned, b);
+            }
+            Tensor rows = scratch.empty(DType.F32, w.dim(1), channels);
             KERNELS.choose(ConvProbe.TRANSPOSE, 1)
                     .kernels()
                     .transpose(

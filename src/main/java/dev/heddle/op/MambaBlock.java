@@ -73,6 +73,10 @@ public final class MambaBlock {
             return all;
         }
 
+        Parameters withConvWeight(Tensor convWeight) {
+            return new Parameters(inProj, convWeight, convBias, xProj, dtProj, dtBias, aLog, d, outProj);
+        }
+
         long model() {
             return outProj.dim(0);
         }
@@ -132,7 +136,7 @@ public final class MambaBlock {
         }
     }
 
-    /** Streams through the block, all at their start. They keep a packed copy of the projections. */
+    /** Streams through the block, all at their start. They keep copies of the projections and of the convolution's weights. */
     public static MambaStream stream(Parameters p, int slots) {
         check(p);
         Tensor a = negativeExp(p.aLog, Tensor.zeros(DType.F32, p.inner(), p.states()));
@@ -140,12 +144,18 @@ public final class MambaBlock {
         ScanBlocks blocks = ScanBlocks.of(1, p.inner());
         var decays = new SelectiveRule.Decays(
                 blocks, a, Tensor.zeros(DType.F32, blocks.count(), p.states(), ScanKernels.BLOCK));
+        Parameters turned = p.withConvWeight(byTaps(p.convWeight));
         return new MambaStream(
                 (x, conv, ssm, numbers, y, scratch) ->
-                        new Pass(p, packed, x, a, decays, new States(conv, ssm, numbers), scratch).forward(y),
+                        new Pass(turned, packed, x, a, decays, new States(conv, ssm, numbers), scratch).forward(y),
                 p.model(),
                 Tensor.zeros(DType.F32, slots, p.convWeight.dim(2) - 1, p.inner()),
                 Tensor.zeros(DType.F32, slots, p.states(), p.inner()).transpose(1, 2));
+    }
+
+    /** A copy of a convolution's weights whose taps are rows, as kernels read them, so that no call has to turn them. */
+    static Tensor byTaps(Tensor convWeight) {
+        return convWeight.transpose(0, 2).copy().transpose(0, 2);
     }
 
     /** {@code -exp(x)}. */

@@ -105,6 +105,11 @@ public final class MambaStream implements AutoCloseable {
         ssm.select(0, slot).copyFrom(s);
     }
 
+    /** Bytes that it holds: the states of all slots, and what a call needs meanwhile. Calls longer than any before may add to them. */
+    public long bytes() {
+        return 4 * (conv.size() + ssm.size()) + scratch.capacity();
+    }
+
     /** Frees the memory that it needs meanwhile. */
     @Override
     public void close() {

@@ -41,11 +41,18 @@ class CausalConv1dTest {
                     channels,
                     r.nextBoolean(),
                     Trial.spread(Trial.normal(r, s.batch(), s.steps(), channels)),
-                    Trial.spread(Trial.normal(r, channels, taps)),
+                    weights(r, channels, taps),
                     r.nextBoolean() ? Trial.normal(r, channels) : null,
                     r.nextBoolean() ? Trial.spread(Trial.normal(r, s.count(), taps - 1, channels)) : null,
                     Trial.normal(r, s.batch(), s.steps(), channels),
                     Trial.normal(r, s.count(), taps - 1, channels));
+        }
+
+        /** Rows with gaps, or channels side by side. */
+        private static Tensor weights(Random r, int channels, int taps) {
+            return r.nextBoolean()
+                    ? Trial.spread(Trial.normal(r, channels, taps))
+                    : Trial.normal(r, taps, channels).transpose(0, 1);
         }
 
         CausalConv1d op() {

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class MambaStreamTest {
-    private static final int MODEL = 12;
+    static final int MODEL = 12;
 
     /** Both blocks, with the shapes of upstream's modules. */
     enum Kind {
@@ -50,7 +50,7 @@ class MambaStreamTest {
         abstract MambaStream stream(Map<String, Tensor> p, int slots);
     }
 
-    private static Map<String, Tensor> parameters(Kind kind) {
+    static Map<String, Tensor> parameters(Kind kind) {
         Map<String, Tensor> p = new HashMap<>();
         Random r = new Random(3);
         long inner = 2 * MODEL;
