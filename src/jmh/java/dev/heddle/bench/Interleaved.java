@@ -239,6 +239,12 @@ public final class Interleaved {
                 json.writeEndObject();
             }
             json.writeEndArray();
+            Growth g = type.getAnnotation(Growth.class);
+            if (g != null) {
+                json.writeStringField("growthOf", g.method());
+                json.writeStringField("growthIn", g.param());
+                json.writeStringField("growthSizes", String.join(",", g.sizes()));
+            }
             json.writeArrayFieldStart("cells");
             for (Cell c : cells) {
                 json.writeStartObject();

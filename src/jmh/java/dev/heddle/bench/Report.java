@@ -92,14 +92,16 @@ public final class Report {
             spread(jvms);
         }
         if (!plot.isEmpty()) {
-            Path svg = results.resolve(name + ".svg");
-            Files.writeString(svg, svg(plot));
-            text.append("\n![")
-                    .append(name)
-                    .append("](benchmarks/")
-                    .append(name)
-                    .append(".svg)\n");
+            picture(name, svg(plot));
         }
+        if (first.about.containsKey("growthOf")) {
+            picture(name + "Growth", growth(first.about, cells));
+        }
+    }
+
+    private void picture(String name, String svg) throws IOException {
+        Files.writeString(results.resolve(name + ".svg"), svg);
+        text.append("\n![").append(name).append("](benchmarks/").append(name).append(".svg)\n");
     }
 
     private void bar(Map<String, String> bar, Map<String, Map<String, double[]>> cells, Map<String, Double> plot) {
@@ -206,6 +208,92 @@ public final class Report {
                 one,
                 y + 18));
         return s.toString();
+    }
+
+    private static final String[] COLOURS = {"#2a7f9e", "#c8643c", "#5b8c3a", "#7a5ba6"};
+
+    /** A line for each size that grows, both axes by factors of two; the dashes are what is linear. */
+    private static String growth(Map<String, String> about, Map<String, Map<String, double[]>> cells) {
+        String[] names = about.get("growthSizes").split(",");
+        double[] base = null;
+        double first = 1;
+        double most = 1;
+        List<List<double[]>> lines = new ArrayList<>();
+        for (int i = 0; i < names.length; i++) {
+            lines.add(new ArrayList<>(List.of(new double[] {0, 0})));
+        }
+        for (Map.Entry<String, Map<String, double[]>> cell : cells.entrySet()) {
+            double[] sizes = sizes(cell.getKey(), about.get("growthIn"));
+            double time = Interleaved.quantile(cell.getValue().get(about.get("growthOf")), 0.5);
+            if (base == null) {
+                base = sizes;
+                first = time;
+                continue;
+            }
+            for (int i = 0; i < names.length; i++) {
+                if (sizes[i] != base[i]) {
+                    double[] point = {log2(sizes[i] / base[i]), log2(time / first)};
+                    lines.get(i).add(point);
+                    most = Math.max(most, Math.max(point[0], point[1]));
+                }
+            }
+        }
+        int left = 70;
+        int side = 400;
+        double unit = side / most;
+        StringBuilder s = new StringBuilder();
+        s.append("<svg xmlns='http://www.w3.org/2000/svg' width='640' height='470'");
+        s.append(" font-family='sans-serif' font-size='12'><rect width='100%' height='100%' fill='#fff'/>\n");
+        for (int tick = 0; tick <= most; tick += 2) {
+            s.append(String.format(
+                    Locale.ROOT,
+                    "<line x1='%1$.1f' x2='%1$.1f' y1='10' y2='410' stroke='#eee'/>"
+                            + "<text x='%1$.1f' y='426' text-anchor='middle' fill='#777'>%2$d</text>"
+                            + "<line x1='70' x2='470' y1='%3$.1f' y2='%3$.1f' stroke='#eee'/>"
+                            + "<text x='62' y='%4$.1f' text-anchor='end' fill='#777'>%2$d</text>%n",
+                    left + tick * unit,
+                    1 << tick,
+                    410 - tick * unit,
+                    414 - tick * unit));
+        }
+        s.append("<line x1='70' x2='470' y1='410' y2='10' stroke='#999' stroke-dasharray='3 3'/>");
+        s.append("<text x='270' y='452' text-anchor='middle' fill='#333'>times the size</text>");
+        s.append("<text x='20' y='210' text-anchor='middle' fill='#333' transform='rotate(-90 20 210)'>");
+        s.append("times the time</text>\n");
+        for (int i = 0; i < names.length; i++) {
+            StringBuilder points = new StringBuilder();
+            for (double[] p : lines.get(i)) {
+                double x = left + p[0] * unit;
+                double y = 410 - p[1] * unit;
+                points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x, y));
+                s.append(String.format(
+                        Locale.ROOT, "<circle cx='%.1f' cy='%.1f' r='3.5' fill='%s'/>", x, y, COLOURS[i]));
+            }
+            s.append(String.format(
+                    Locale.ROOT,
+                    "<polyline points='%s' fill='none' stroke='%3$s' stroke-width='1.5'/>"
+                            + "<text x='490' y='%2$d' fill='%3$s'>%4$s</text>%n",
+                    points.toString().strip(),
+                    30 + 20 * i,
+                    COLOURS[i],
+                    names[i]));
+        }
+        return s.append("</svg>\n").toString();
+    }
+
+    private static double[] sizes(String params, String name) {
+        for (String p : params.split(" ")) {
+            if (p.startsWith(name + "=")) {
+                return Stream.of(p.substring(name.length() + 1).split("x"))
+                        .mapToDouble(Double::parseDouble)
+                        .toArray();
+            }
+        }
+        throw new IllegalArgumentException("no " + name + " in " + params);
+    }
+
+    private static double log2(double x) {
+        return Math.log(x) / Math.log(2);
     }
 
     // ------------------------------------------------------------------ reading

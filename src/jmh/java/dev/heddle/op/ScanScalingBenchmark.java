@@ -1,6 +1,7 @@
 package dev.heddle.op;
 
 import dev.heddle.bench.Bar;
+import dev.heddle.bench.Growth;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -24,6 +25,10 @@ import org.openjdk.jmh.annotations.Warmup;
  * pieces of the same tensors: time is linear where the two take the same.
  */
 @Bar(method = "heddle", peer = "callsOf1x1024x64", atLeast = 0.8)
+@Growth(
+        method = "heddle",
+        param = "shape",
+        sizes = {"batch", "length", "channels"})
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)

@@ -131,6 +131,19 @@ public class SelectiveScanBenchmark {
         Random32.agree(y.toFloatArray(), torch.floats((Object[]) views), 1e-3);
         scalarMathExp();
         Random32.agree(y.toFloatArray(), scalarY, 1e-3);
+        checkMemory();
+    }
+
+    /** What the backward needs beside the gradients, which is to be a sixteenth of all states at most. */
+    private void checkMemory() {
+        long states = 4 * batch * steps * channels * STATES;
+        try (Workspace own = new Workspace()) {
+            Team.with(threads, () -> op.backward(in, gy, null, into, own));
+            System.out.println("backward: " + own.capacity() + " bytes of scratch; all states: " + states);
+            if (own.capacity() > states / 16) {
+                throw new AssertionError(own.capacity() + " bytes are more than 1/16 of " + states);
+            }
+        }
     }
 
     private static Tensor zeros(Tensor like) {
