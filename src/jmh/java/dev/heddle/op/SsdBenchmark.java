@@ -21,6 +21,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /** The state-space dual beside its chunk form composed of PyTorch's operators, with products shared by the heads of a group. */
 @Bar(method = "heddle", peer = "torchChunks", atLeast = 3)
+@Bar(method = "heddle", peer = "heddleRecurrent", atLeast = 1)
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -50,6 +51,7 @@ public class SsdBenchmark {
     private Torch torch;
     private Object[] views;
     private final Ssd op = Ssd.builder().build();
+    private final Ssd recurrent = Ssd.builder().recurrent(true).build();
 
     @Setup
     public void setUp() {
@@ -108,6 +110,13 @@ public class SsdBenchmark {
     @Benchmark
     public void heddle() {
         Team.with(threads, () -> op.forward(in, y, null, scratch));
+        scratch.reset();
+    }
+
+    /** Without the chunk form. */
+    @Benchmark
+    public void heddleRecurrent() {
+        Team.with(threads, () -> recurrent.forward(in, y, null, scratch));
         scratch.reset();
     }
 

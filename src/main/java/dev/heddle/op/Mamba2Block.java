@@ -38,7 +38,11 @@ public final class Mamba2Block {
         groups = b.groups;
         eps = b.eps;
         normBeforeGate = b.normBeforeGate;
-        ssd = Ssd.builder().dtSoftplus(true).dtLimit(b.dtMin, b.dtMax).build();
+        ssd = Ssd.builder()
+                .dtSoftplus(true)
+                .dtLimit(b.dtMin, b.dtMax)
+                .recurrent(true)
+                .build();
     }
 
     public static Builder builder() {
@@ -132,6 +136,10 @@ public final class Mamba2Block {
             return all;
         }
 
+        Parameters withConvWeight(Tensor convWeight) {
+            return new Parameters(inProj, convWeight, convBias, dtBias, aLog, d, norm, outProj);
+        }
+
         long model() {
             return outProj.dim(0);
         }
@@ -184,15 +192,16 @@ public final class Mamba2Block {
         }
     }
 
-    /** Streams through the block, all at their start. They keep a packed copy of the projections. */
+    /** Streams through the block, all at their start. They keep copies of the projections and of the convolution's weights. */
     public MambaStream stream(Parameters p, int slots) {
         check(p);
         Projection in = Projection.packed(p.inProj);
         Projection out = Projection.packed(p.outProj);
         long channels = p.inner() / p.heads();
+        Parameters turned = p.withConvWeight(MambaBlock.byTaps(p.convWeight));
         return new MambaStream(
                 (x, conv, ssm, numbers, y, scratch) ->
-                        new Pass(p, in, out, x, new States(conv, ssm, numbers), scratch).forward(y),
+                        new Pass(turned, in, out, x, new States(conv, ssm, numbers), scratch).forward(y),
                 p.model(),
                 Tensor.zeros(DType.F32, slots, p.convWeight.dim(2) - 1, p.mixed()),
                 Tensor.zeros(DType.F32, slots, p.heads(), states(p), channels).transpose(2, 3));

@@ -95,6 +95,9 @@ final class ScanForward {
 
     private void piece(int chunk, Slab slab) {
         int s = (int) (chunk / rule.blocks.pieces());
+        if (rule.isElsewhere(s)) {
+            return;
+        }
         Run run = rule.blocks.run(chunk % rule.blocks.pieces());
         for (long k = 0; k < run.count(); k++) {
             io.load(rule.h0, s, run.first() + k, h(slab, k));

@@ -91,6 +91,11 @@ abstract class ScanRule implements AutoCloseable {
         return heads ? 1 : count;
     }
 
+    /** Whether a sequence is left to somebody else. */
+    boolean isElsewhere(int s) {
+        return false;
+    }
+
     // ------------------------------------------------------------------ what does not
 
     /** The rows of one sequence from a block's first channel on; one row of zeros for all if the tensor is absent. */

@@ -27,10 +27,15 @@ import org.jspecify.annotations.Nullable;
  *       {@code [S, H, P, N]}.
  * </ul>
  *
- * <p>This is the recurrent form: steps are taken in the order of time, and within a step y sums over n in ascending order. The decay
- * between two steps is the product of those of the steps between, so there is no sum of dt A to lose digits of. Any way of cutting a
+ * <p>In recurrent form steps are taken in the order of time, and within a step y sums over n in ascending order. The decay
+ * between two steps is the product of those of the steps between. Any way of cutting a
  * sequence into calls that hand on last_state as h0 gives the same bits, and so does any batch, packing, width and number of
  * threads. A decay below 2<sup>-125.5</sup> is exactly 0 and forgets the state.
+ *
+ * <p>In chunk form sequences go by chunks of 32 steps, each of a few matrix products; a decay is 2 to the sum of dt A over exactly the
+ * steps between. It is faster, and taken, for sequences of at least 64 steps with at least 64 states, 4 heads for each group and P a
+ * multiple of 64, unless {@linkplain Builder#recurrent the recurrent form} is asked for. A sequence's bits then depend on how it is cut into
+ * calls, but still not on batch, packing, width or threads.
  *
  * <p>Gradients exist for every float input, and come from y and from last_state; that of dt is 0 where the clamp holds. Sums over
  * channels have 16 partial sums for each run of whole heads, of about 64 to 256 channels; those over time go by 32 steps (of dt_bias: 256), over sequences by at most
@@ -39,14 +44,24 @@ import org.jspecify.annotations.Nullable;
  * <p>Tensors may be views whose last axis is contiguous; h0 and last_state may be any views, and are quickest where the channels
  * of a state lie side by side. An output may not overlap an input, but last_state may be h0.
  *
- * <p>Scratch: dt' and the decays, {@code 2 B L H}, and for each thread a run of heads' states and their rows for 64 steps. The backward
+ * <p>Scratch: dt' and the decays, {@code 2 B L H}, and for each thread a run of heads' states and their rows for 64 steps; in chunk
+ * form also {@code 32 B L G}. The backward, which is recurrent,
  * keeps, for each thread, the states of a run every 32 steps, and the partial sums of B and C, {@code 2 L N} for each run.
  *
  * <p>After state-spaces/mamba {@code ssd_chunk_scan_combined_ref}.
  */
 public final class Ssd {
-    /** How dt is made. */
-    record Options(boolean dtSoftplus, float dtMin, float dtMax) {}
+    /** Which form a sequence is computed in. */
+    enum Form {
+        RECURRENT,
+        /** Wherever it is possible: for tests. */
+        CHUNKS,
+        /** By the sequence's sizes. */
+        FASTER
+    }
+
+    /** How dt is made, and in which form the sequences are computed. */
+    record Options(boolean dtSoftplus, float dtMin, float dtMax, Form form) {}
 
     private final Options options;
 
@@ -58,11 +73,12 @@ public final class Ssd {
         return new Builder();
     }
 
-    /** Defaults: no softplus, dt at least 0 and without an upper limit. */
+    /** Defaults: no softplus, dt at least 0 and without an upper limit, in the form that is faster. */
     public static final class Builder {
         private boolean dtSoftplus;
         private float dtMin;
         private float dtMax = Float.POSITIVE_INFINITY;
+        private Form form = Form.FASTER;
 
         private Builder() {}
 
@@ -86,8 +102,18 @@ public final class Ssd {
             return this;
         }
 
+        /** Whether all sequences are computed in recurrent form, and so with the bits of a stream. */
+        public Builder recurrent(boolean recurrent) {
+            return form(recurrent ? Form.RECURRENT : Form.FASTER);
+        }
+
+        Builder form(Form form) {
+            this.form = form;
+            return this;
+        }
+
         public Ssd build() {
-            return new Ssd(new Options(dtSoftplus, dtMin, dtMax));
+            return new Ssd(new Options(dtSoftplus, dtMin, dtMax, form));
         }
     }
 
@@ -215,8 +241,12 @@ public final class Ssd {
         if (in.x.dim(2) == 0 || in.x.dim(3) == 0) {
             return;
         }
-        try (SsdRule rule = new SsdRule(q, in, options, scratch)) {
+        Form form = slots == null ? options.form : Form.RECURRENT;
+        try (SsdRule rule = new SsdRule(q, in, options, form, scratch)) {
             new ScanForward(rule, new ScanStates(rule.blocks, rule.states, slots), y, last, false).run(scratch);
+            if (rule.chunked()) {
+                new SsdChunks(rule, y, last).run(scratch);
+            }
         }
     }
 
@@ -252,7 +282,7 @@ public final class Ssd {
                         ? Tensor.zeros(DType.F32, q.count(), in.x.dim(2), in.x.dim(3), in.b.dim(3))
                         : null);
         try (Workspace scratch = new Workspace();
-                SsdRule rule = new SsdRule(q, in, options, scratch);
+                SsdRule rule = new SsdRule(q, in, options, Form.RECURRENT, scratch);
                 SsdGradients gradients = new SsdGradients(rule, g, scratch)) {
             new ScanBackward(rule, gradients, gradY, gradLastState).run(scratch);
             gradients.finishSteps(scratch);

@@ -25,6 +25,7 @@ final class SsdRule extends ScanRule {
 
     final Ssd.Inputs in;
     final Ssd.Options options;
+    private final Ssd.Form form;
 
     /** After bias, softplus and clamp, {@code [B, L, H]}; and the decays. */
     final Tensor dt;
@@ -41,10 +42,11 @@ final class SsdRule extends ScanRule {
     private final ScanKernels zero = ScanBlocks.onRows(KERNELS, ScanProbe.ZERO);
     private final Use use;
 
-    SsdRule(Sequences q, Ssd.Inputs in, Ssd.Options options, Workspace scratch) {
+    SsdRule(Sequences q, Ssd.Inputs in, Ssd.Options options, Ssd.Form form, Workspace scratch) {
         super(q, false, blocks(in), true, in.b().dim(3), in.b(), in.c(), in.z(), in.h0(), scratch);
         this.in = in;
         this.options = options;
+        this.form = form;
         dt = scratch.empty(DType.F32, in.dt().shape().toArray());
         decays = scratch.empty(DType.F32, in.dt().shape().toArray());
         bias = in.dtBias() == null ? scratch.zeros(DType.F32, in.dt().dim(2)) : in.dtBias();
@@ -112,6 +114,30 @@ final class SsdRule extends ScanRule {
     public void close() {
         use.close();
         super.close();
+    }
+
+    /** Whether {@link SsdChunks} has a sequence. */
+    boolean chunked(int s) {
+        return switch (form) {
+            case RECURRENT -> false;
+            case CHUNKS -> SsdChunks.possible(in) && q.length(s) > 0;
+            case FASTER -> SsdChunks.worthwhile(in, q.length(s));
+        };
+    }
+
+    /** Whether it has any. */
+    boolean chunked() {
+        for (int s = 0; s < q.count(); s++) {
+            if (chunked(s)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    @Override
+    boolean isElsewhere(int s) {
+        return chunked(s);
     }
 
     @Override

@@ -171,6 +171,24 @@ class LinearScanTest {
     }
 
     @Test
+    void reverseIsFlipScanFlip() {
+        Problem p = Problem.random(2, 37, 21, false, false, 17);
+        LinearScan.Result forward = p.op().forward(p.a, p.b, p.h0, null);
+        LinearScan.Result backward =
+                LinearScan.builder().reverse(true).build().forward(flip(p.a), flip(p.b), p.h0, null);
+        Trial.assertSameBits(forward.h().toFloatArray(), flip(backward.h()).toFloatArray(), "h");
+        Trial.assertSameBits(forward.last().toFloatArray(), backward.last().toFloatArray(), "last");
+    }
+
+    private static Tensor flip(Tensor t) {
+        Tensor f = Tensor.zeros(DType.F32, t.shape().toArray());
+        for (long i = 0; i < t.dim(1); i++) {
+            f.select(1, i).copyFrom(t.select(1, t.dim(1) - 1 - i));
+        }
+        return f;
+    }
+
+    @Test
     void nanStaysInItsChannelAndGoesOnInTime() {
         Problem p = Problem.random(2, 10, 20, false, false, 1);
         p.b.setFloat(Float.NaN, 1, 4, 17);

@@ -171,6 +171,15 @@ class SelectiveScanTest {
         Trial.assertClose(want.last(), out[1], 2e-5, 2e-5, "last state");
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {63, 64, 256})
+    void gradientsOfManyStatesAreThoseOfDirections(int states) {
+        Problem p = Problem.random(1, 34, 18, states, false, states);
+        float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
+        SelectiveScan64.Inputs x = p.doubles();
+        Slopes.assertAlong(Input.values(), arrays(x), () -> p.loss(x), out);
+    }
+
     @Property(tries = 20)
     void gradientsAreThoseOfFiniteDifferences(@ForAll("steps") int steps, @ForAll boolean packed, @ForAll long seed) {
         Random r = new Random(seed);

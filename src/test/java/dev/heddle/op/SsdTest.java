@@ -4,16 +4,23 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.heddle.io.SafetensorsFile;
 import dev.heddle.op.Ssd.Gradients;
 import dev.heddle.op.Ssd.Input;
 import dev.heddle.op.Ssd.Inputs;
 import dev.heddle.reference.Derivative;
+import dev.heddle.reference.Golden;
 import dev.heddle.reference.SelectiveScan64;
 import dev.heddle.reference.Ssd64;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
 import java.util.Random;
+import java.util.function.Function;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;
@@ -22,6 +29,7 @@ import net.jqwik.api.Provide;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SsdTest {
     record Sizes(int groups, int headsPerGroup, int channels, int states) {
@@ -73,7 +81,15 @@ class SsdTest {
         }
 
         Ssd op() {
-            return Ssd.builder().dtSoftplus(softplus).dtLimit(least, most).build();
+            return op(Ssd.Form.FASTER);
+        }
+
+        Ssd op(Ssd.Form form) {
+            return Ssd.builder()
+                    .dtSoftplus(softplus)
+                    .dtLimit(least, most)
+                    .form(form)
+                    .build();
         }
 
         Ssd64.Inputs doubles() {
@@ -144,6 +160,142 @@ class SsdTest {
         SelectiveScan64.Result want = p.reference(p.doubles());
         Trial.assertClose(want.y(), out[0], 2e-5, 5e-5, "y");
         Trial.assertClose(want.last(), out[1], 2e-5, 2e-5, "last state");
+    }
+
+    /** P is a multiple of 64, or a power of two: such as the chunk form takes. */
+    @Provide
+    Arbitrary<Sizes> sizesForChunks() {
+        return Arbitraries.of(
+                new Sizes(1, 1, 2, 1),
+                new Sizes(1, 3, 4, 3),
+                new Sizes(2, 2, 16, 8),
+                new Sizes(3, 1, 8, 7),
+                new Sizes(1, 17, 2, 4),
+                new Sizes(1, 2, 32, 16),
+                new Sizes(2, 3, 64, 5),
+                new Sizes(1, 1, 128, 6),
+                new Sizes(1, 4, 8, 0),
+                new Sizes(1, 33, 4, 9));
+    }
+
+    @Property(tries = 30)
+    void chunksEqualTheReferenceEverywhere(
+            @ForAll("sizesForChunks") Sizes n, @ForAll boolean packed, @ForAll long seed) {
+        Problem p = Problem.random(3, new Random(seed).nextInt(0, 150), n, packed, seed);
+        Ssd op = p.op(Ssd.Form.CHUNKS);
+        float[][] out = Trial.everywhere(() -> {
+            Ssd.Result f = op.forward(p.in);
+            return new Tensor[] {f.y(), f.lastState()};
+        });
+        SelectiveScan64.Result want = p.reference(p.doubles());
+        Trial.assertClose(want.y(), out[0], 2e-5, 5e-5, "y");
+        Trial.assertClose(want.last(), out[1], 2e-5, 2e-5, "last state");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "b1_l16_h3_p4_g3_n8_dfull",
+                "b1_l24_h2_p16_g1_n8_plain",
+                "b1_l256_h4_p16_g1_n16",
+                "b2_l32_h4_p8_g2_n16",
+                "dt_limit_b2_l21",
+                "extreme_decay",
+                "h0_b2_l21_h2_p8_n8",
+                "varlen_h0"
+            })
+    void chunksAgreeWithTheGoldenFiles(String name) throws IOException {
+        Golden golden = Golden.read("ssd", name);
+        Path path = Path.of("src/test/resources/golden/ssd", name + ".safetensors");
+        try (SafetensorsFile file = SafetensorsFile.open(path)) {
+            Function<String, Tensor> input = n ->
+                    file.names().contains("in." + n) ? file.tensor("in." + n).copy() : null;
+            Inputs in = new Inputs(
+                    input.apply("x"),
+                    input.apply("dt"),
+                    input.apply("A"),
+                    input.apply("B"),
+                    input.apply("C"),
+                    input.apply("D"),
+                    input.apply("z"),
+                    input.apply("dt_bias"),
+                    input.apply("h0"),
+                    input.apply("cu_seqlens"));
+            Map<String, String> options = golden.metadata();
+            Ssd op = Ssd.builder()
+                    .dtSoftplus(options.getOrDefault("param.dt_softplus", "0").equals("1"))
+                    .dtLimit(
+                            Float.parseFloat(options.getOrDefault("param.dt_min", "0")),
+                            Float.parseFloat(options.getOrDefault("param.dt_max", "Infinity")
+                                    .replace("inf", "Infinity")))
+                    .form(Ssd.Form.CHUNKS)
+                    .build();
+            assertTrue(SsdChunks.possible(in));
+            float[][] out = Trial.everywhere(() -> {
+                Ssd.Result f = op.forward(in);
+                return new Tensor[] {f.y(), f.lastState()};
+            });
+            assertEquals("", golden.difference("y", out[0]));
+            assertEquals("", golden.difference("last_state", out[1]));
+        }
+    }
+
+    /** Which form a sequence has follows from its own sizes; and the forms agree, but have other bits. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void chunksAreTakenByTheSizesOfASequence(boolean packed) {
+        Problem p = Problem.random(5, 90, new Sizes(2, 4, 64, 64), packed, 8);
+        Ssd.Result faster = p.op().forward(p.in);
+        Ssd.Result recurrent = p.op(Ssd.Form.RECURRENT).forward(p.in);
+        Ssd.Result chunks = p.op(Ssd.Form.CHUNKS).forward(p.in);
+        Trial.assertClose(Trial.doubles(recurrent.y()), chunks.y().toFloatArray(), 2e-5, 5e-4, "y");
+        boolean different = false;
+        for (int k = 0; k < p.sample.count(); k++) {
+            Tensor alone = p.op().forward(alone(p, k)).y();
+            Ssd.Result same = p.sample.cut(p.in.dt(), k).dim(1) >= 64 ? chunks : recurrent;
+            Trial.assertSameBits(
+                    alone.toFloatArray(), p.sample.cut(faster.y(), k).toFloatArray(), "y");
+            Trial.assertSameBits(alone.toFloatArray(), p.sample.cut(same.y(), k).toFloatArray(), "y in its form");
+            float[] other = p.sample.cut(recurrent.y(), k).toFloatArray();
+            different |= !Arrays.equals(other, p.sample.cut(chunks.y(), k).toFloatArray());
+        }
+        assertTrue(different);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 6, 18, 63, 64, 65, 128, 200, 256})
+    void anyNumberOfStates(int states) {
+        Problem p = Problem.random(1, 34, new Sizes(1, 2, 16, states), false, states);
+        SelectiveScan64.Result want = p.reference(p.doubles());
+        for (Ssd.Form form : Ssd.Form.values()) {
+            float[][] out = Trial.everywhere(() -> {
+                Ssd.Result f = p.op(form).forward(p.in);
+                return new Tensor[] {f.y(), f.lastState()};
+            });
+            Trial.assertClose(want.y(), out[0], 2e-5, 1e-4, "y");
+            Trial.assertClose(want.last(), out[1], 2e-5, 2e-5, "last state");
+        }
+        float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
+        Ssd64.Inputs x = p.doubles();
+        Slopes.assertAlong(Input.values(), arrays(x), () -> p.loss(x), out);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1})
+    void noStepOrOne(int steps) {
+        Problem p = Problem.random(2, steps, new Sizes(1, 2, 16, 5), false, 9);
+        SelectiveScan64.Result want = p.reference(p.doubles());
+        for (Ssd.Form form : Ssd.Form.values()) {
+            float[][] out = Trial.everywhere(() -> {
+                Ssd.Result f = p.op(form).forward(p.in);
+                return new Tensor[] {f.y(), f.lastState()};
+            });
+            Trial.assertClose(want.y(), out[0], 1e-5, 1e-5, "y");
+            Trial.assertClose(want.last(), out[1], 1e-5, 1e-5, "last state");
+        }
+        float[][] out = Trial.everywhere(() -> tensors(p.op().backward(p.in, p.gy, p.gLast)));
+        Ssd64.Inputs x = p.doubles();
+        Slopes.assertEach(Input.values(), arrays(x), () -> p.loss(x), out);
     }
 
     @Property(tries = 15)
@@ -248,30 +400,32 @@ class SsdTest {
         }
     }
 
-    @Test
-    void noTimeKeepsTheStateAndMuchTimeForgetsIt() {
-        Tensor h0 = Trial.normal(new Random(1), 1, 3, 18, 7);
+    @ParameterizedTest
+    @EnumSource(Ssd.Form.class)
+    void noTimeKeepsTheStateAndMuchTimeForgetsIt(Ssd.Form form) {
+        Tensor h0 = Trial.normal(new Random(1), 1, 3, 16, 7);
         Tensor a = Tensor.zeros(DType.F32, 3).fill(-1);
-        Tensor x = Tensor.zeros(DType.F32, 1, 5, 3, 18);
+        Tensor x = Tensor.zeros(DType.F32, 1, 5, 3, 16);
         Tensor b = Tensor.zeros(DType.F32, 1, 5, 1, 7).fill(1);
         for (float dt : new float[] {0, 90, 1e8f, 1e30f}) {
             Tensor delta = Tensor.zeros(DType.F32, 1, 5, 3).fill(dt);
             Inputs in = Inputs.of(x, delta, a, b, b).withH0(h0);
-            float[][] out = Trial.everywhere(
-                    () -> new Tensor[] {Ssd.builder().build().forward(in).lastState()});
-            Trial.assertSameBits(dt == 0 ? h0.toFloatArray() : new float[3 * 18 * 7], out[0], "dt = " + dt);
+            float[][] out = Trial.everywhere(() ->
+                    new Tensor[] {Ssd.builder().form(form).build().forward(in).lastState()});
+            Trial.assertSameBits(dt == 0 ? h0.toFloatArray() : new float[3 * 16 * 7], out[0], "dt = " + dt);
         }
     }
 
-    @Test
-    void nanStaysInItsHeadAndChannel() {
-        Problem p = Problem.random(1, 40, new Sizes(1, 3, 20, 5), false, 5);
+    @ParameterizedTest
+    @EnumSource(Ssd.Form.class)
+    void nanStaysInItsHeadAndChannel(Ssd.Form form) {
+        Problem p = Problem.random(1, 40, new Sizes(1, 3, 16, 5), false, 5);
         p.in.x().setFloat(Float.NaN, 0, 10, 1, 7);
         p.in.dt().setFloat(Float.NaN, 0, 20, 2);
-        Tensor y = p.op().forward(p.in).y();
+        Tensor y = p.op(form).forward(p.in).y();
         for (int t = 0; t < 40; t++) {
             for (int h = 0; h < 3; h++) {
-                for (int c = 0; c < 20; c++) {
+                for (int c = 0; c < 16; c++) {
                     boolean nan = (h == 1 && c == 7 && t >= 10) || (h == 2 && t >= 20);
                     assertEquals(nan, Float.isNaN(y.getFloat(0, t, h, c)), t + " " + h + " " + c);
                 }
