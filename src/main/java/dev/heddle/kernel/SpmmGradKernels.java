@@ -87,11 +87,14 @@ public interface SpmmGradKernels {
             long row,
             long rowEnd);
 
+    /** Bytes of scratch, zeroed, that the gradient of weights takes. */
+    int SCRATCH = (4 + 32 + 1) * 64 + 4 * 32;
+
     /**
      * gw_e = sum over the features of g_i * x_j, or of g_i alone where the message adds; divided by the degree for the
      * mean. Features are taken in 16 partial sums, feature f in number f mod 16, folded in halves.
      *
-     * @param scratch 256 bytes, zeroed
+     * @param scratch {@link #SCRATCH} bytes, zeroed
      */
     void gradW(
             boolean multiplied,

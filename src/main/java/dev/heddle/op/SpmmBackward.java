@@ -25,9 +25,6 @@ record SpmmBackward(Message message, Reduce reduce) {
     static final Dispatch<SpmmGradKernels> KERNELS =
             new Dispatch<>(SpmmGradKernels.class, SpmmGradProbe.VARIANTS, SpmmGradProbe::run);
 
-    /** Floats of scratch that a kernel of the weight's gradient needs. */
-    private static final int GRAD_W_SCRATCH = 64;
-
     /** The gradient of x, gathered over the transposed graph. */
     void gradX(
             CsrGraph.Transpose transpose,
@@ -166,13 +163,13 @@ record SpmmBackward(Message message, Reduce reduce) {
             long ptr = graph.indptrAddress();
             long gw = gradW.address();
             long gws = 4 * gradW.stride(0);
-            long pads = scratch.zeros(DType.F32, pieces, GRAD_W_SCRATCH).address();
+            long pads = scratch.zeros(DType.U8, pieces, SpmmGradKernels.SCRATCH).address();
             Team.run(pieces, 2 * RowSweep.NANOS * graph.nnz() * l.heads() * l.columns(), c -> {
                 boolean chunk = c < split.chunks();
                 long row =
                         chunk ? split.start(c) : split.hub(c - split.chunks()).row();
                 long end = chunk ? split.end(c) : row + 1;
-                long pad = pads + 4L * GRAD_W_SCRATCH * c;
+                long pad = pads + (long) SpmmGradKernels.SCRATCH * c;
                 for (long h = 0; h < l.groups(); h++) {
                     long xh = e.x() + e.xHead() * h;
                     long gh = g.y() + g.headStride() * h;

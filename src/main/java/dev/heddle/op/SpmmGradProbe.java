@@ -137,6 +137,7 @@ final class SpmmGradProbe {
                 });
         return switch (kernel) {
             case GRAD_X, FULL_GRAD_X, ARG_GRAD_X, FULL_ARG_GRAD_X -> lanes == 1 ? twin : sub % 8 + 1;
+            case GRAD_W -> 128 / lanes; // so that rows have several whole blocks, and a rest
             default -> 4;
         };
     }

@@ -3,6 +3,7 @@ package dev.heddle.kernel.vector;
 import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.store;
@@ -32,6 +33,14 @@ final class EdgeDot {
 
     static final int PAD_B = 2 * SPAN;
     static final int PAD_ARG = 3 * SPAN;
+
+    /** After these: the partial sums of a block of edges, and their degrees. */
+    static final int ROWS = 4 * SPAN;
+
+    /** Edges whose partial sums are folded together. */
+    static final int BLOCK = 32;
+
+    static final int DEGREES = ROWS + (BLOCK + 1) * SPAN;
 
     /** Bytes of the whole blocks of a row. */
     static long whole(long columns) {
@@ -76,6 +85,69 @@ final class EdgeDot {
         return s[0];
     }
 
+    /** Leaves an edge's partial sums for {@link #foldRows}: in one vector, folded as far as that takes. */
+    static void keep(FloatVector[] acc, long to) {
+        for (int h = acc.length / 2; h >= 1; h /= 2) {
+            for (int i = 0; i < h; i++) {
+                acc[i] = acc[i].add(acc[i + h]);
+            }
+        }
+        store(acc[0], to);
+    }
+
+    /**
+     * Folds the partial sums of several edges, a vector each, from {@code rows} to {@code end}: adding to each lane the one so
+     * many further needs no shuffle where a vector is read from there. Lanes beyond the sums are left with anything. The
+     * sums are {@link #folded} bytes apart then.
+     */
+    static void foldRows(long rows, long end) {
+        long stop = end;
+        if (LANES > 8) { // halves go in pairs from here on
+            long to = rows;
+            for (long a = rows; a != end; a += BYTES, to += BYTES / 2) {
+                long r = base(a);
+                store(load(r).add(load(r + BYTES / 2)), to);
+            }
+            stop = to + ((to - rows) & (BYTES / 2));
+        }
+        if (LANES > 4) {
+            fold(rows, stop, 4);
+        }
+        if (LANES > 1) {
+            fold(rows, stop, 2);
+            fold(rows, stop, 1);
+        }
+    }
+
+    private static void fold(long rows, long end, int by) {
+        for (long a = rows; a != end; a += BYTES) {
+            long r = base(a);
+            store(load(r).add(load(r + 4L * by)), r);
+        }
+    }
+
+    /** Bytes from one edge's folded sum to the next one's. */
+    static long folded() {
+        return LANES > 8 ? BYTES / 2 : BYTES;
+    }
+
+    /** Adds the products of two rows to the partial sums, up to {@code whole} bytes. */
+    static void wholeProducts(FloatVector[] acc, long a, long b, long whole) {
+        long o = 0;
+        if (LANES > 1) { // four blocks at a time; one lane's code would be too long
+            for (long end = whole & -4L * SPAN; o != end; o += 4 * SPAN) {
+                long x = base(a + o);
+                long y = base(b + o);
+                for (int i = 0; i < 4; i++) {
+                    products(acc, x + (long) i * SPAN, y + (long) i * SPAN);
+                }
+            }
+        }
+        for (; o != whole; o += SPAN) {
+            products(acc, a + o, b + o);
+        }
+    }
+
     /** Adds one block of products to the partial sums. */
     static void products(FloatVector[] acc, long a, long b) {
         for (int i = 0; i < acc.length; i++) {
@@ -91,6 +163,6 @@ final class EdgeDot {
     }
 
     static void put(long a, float v) {
-        ALL.set(F32, a, v);
+        ALL.set(F32, base(a), v);
     }
 }

@@ -1,23 +1,21 @@
 package dev.heddle.kernel.vector;
 
 import static dev.heddle.kernel.vector.Lanes.BYTES;
+import static dev.heddle.kernel.vector.Spmm.at;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.i64;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.splat;
 import static dev.heddle.kernel.vector.V.store;
-import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LE;
-import static jdk.incubator.vector.VectorOperators.LT;
-import static jdk.incubator.vector.VectorOperators.NE;
 
 import dev.heddle.kernel.PnaKernels;
 import dev.heddle.weave.Const;
 import dev.heddle.weave.Inline;
 import dev.heddle.weave.Kernel;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * Sum, maximum and minimum in one pass over a row's edges; the variance about the mean in a second, while the sources are in
@@ -49,6 +47,7 @@ public final class Pna implements PnaKernels {
         FloatVector[] sum = new FloatVector[tile];
         FloatVector[] max = new FloatVector[tile];
         FloatVector[] min = new FloatVector[tile];
+        FloatVector[] nan = new FloatVector[tile];
         long span = (long) tile * BYTES;
         long yr = y + ys * row;
         long factor = factors + 4 * scalers * row;
@@ -61,26 +60,39 @@ public final class Pna implements PnaKernels {
             long end = e + 4 * count;
             FloatVector degree = all((float) Math.max(count, 1));
             for (long c = 0; c < 4 * columns; c += span) {
-                long last = Math.min(c + (long) (tile - 1) * BYTES, 4 * columns - BYTES);
+                long start = tile == 1 ? Math.min(c, 4 * columns - BYTES) : c;
+                long last = Math.min(c + (long) (tile - 1) * BYTES, 4 * columns - BYTES) - start;
+                long xc = x + start;
                 for (int t = 0; t < tile; t++) {
                     sum[t] = all(0f);
                     max[t] = all(count == 0 ? 0f : Float.NEGATIVE_INFINITY);
                     min[t] = all(count == 0 ? 0f : Float.POSITIVE_INFINITY);
                 }
                 for (long q = e; q != end; q += 4) {
-                    long xr = x + xs * i32(q);
+                    long xr = base(xc + xs * i32(q));
                     for (int t = 0; t < tile; t++) {
-                        FloatVector v = load(xr + at(c, t, tile, last));
-                        VectorMask<Float> nan = v.compare(NE, v);
+                        FloatVector v = load(xr + at(t, tile, last));
                         sum[t] = sum[t].add(v);
-                        max[t] = max[t].blend(v, v.compare(GT, max[t]).or(nan));
-                        min[t] = min[t].blend(v, v.compare(LT, min[t]).or(nan));
+                        max[t] = V.max(max[t], v);
+                        min[t] = V.min(min[t], v);
+                    }
+                }
+                // Comparing drops NaN, but the sum tells that there may have been one: then the row is walked again for
+                // it.
+                for (int t = 0; t < tile; t++) {
+                    nan[t] = all(0f);
+                }
+                for (long q = end - 4 * count * Spmm.suspects(sum); q != end; q += 4) {
+                    long xr = base(xc + xs * i32(q));
+                    for (int t = 0; t < tile; t++) {
+                        FloatVector v = load(xr + at(t, tile, last));
+                        nan[t] = nan[t].blend(v, Spmm.isNan(v));
                     }
                 }
                 for (int t = 0; t < tile; t++) {
                     long o = scratch + (long) t * BYTES;
-                    store(max[t], o + MAX * span);
-                    store(min[t], o + MIN * span);
+                    store(max[t].blend(nan[t], Spmm.isNan(nan[t])), o + MAX * span);
+                    store(min[t].blend(nan[t], Spmm.isNan(nan[t])), o + MIN * span);
                     store(sum[t], o + SUM * span);
                     sum[t] = sum[t].div(degree);
                     store(sum[t], o + MEAN * span);
@@ -88,9 +100,9 @@ public final class Pna implements PnaKernels {
                 }
                 if (std) {
                     for (long q = e; q != end; q += 4) {
-                        long xr = x + xs * i32(q);
+                        long xr = base(xc + xs * i32(q));
                         for (int t = 0; t < tile; t++) {
-                            FloatVector d = load(xr + at(c, t, tile, last)).sub(sum[t]);
+                            FloatVector d = load(xr + at(t, tile, last)).sub(sum[t]);
                             max[t] = d.fma(d, max[t]);
                         }
                     }
@@ -104,7 +116,7 @@ public final class Pna implements PnaKernels {
                     for (long k = list, kEnd = list + 8 * kinds; k != kEnd; k += 8, out += 4 * columns) {
                         long from = scratch + span * i64(k);
                         for (int t = 0; t < tile; t++) {
-                            store(load(from + (long) t * BYTES).mul(f), out + at(c, t, tile, last));
+                            store(load(from + (long) t * BYTES).mul(f), out + start + at(t, tile, last));
                         }
                     }
                 }
@@ -212,11 +224,5 @@ public final class Pna implements PnaKernels {
     @Inline
     private static FloatVector deviation(FloatVector variance) {
         return variance.sqrt().blend(0f, variance.compare(LE, LEAST_VARIANCE));
-    }
-
-    /** Vector t of the tile at c; the last one of all overlaps the one before. */
-    @Inline
-    private static long at(long c, int t, int tile, long last) {
-        return t == tile - 1 ? last : c + (long) t * BYTES;
     }
 }

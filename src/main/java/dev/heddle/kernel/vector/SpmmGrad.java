@@ -4,6 +4,7 @@ import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.Spmm.at;
 import static dev.heddle.kernel.vector.V.all;
+import static dev.heddle.kernel.vector.V.base;
 import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.i64;
@@ -47,17 +48,17 @@ public final class SpmmGrad implements SpmmGradKernels {
         long out = gx + gxs * row;
         long p = tptr + 8 * row;
         long e = tindices + 4 * i64(p);
-        long pe = tperm + 4 * i64(p);
+        long permuted = tperm - tindices;
         for (long pEnd = tptr + 8 * rowEnd; p != pEnd; out += gxs) {
             p += 8;
-            long end = tindices + 4 * i64(p);
+            long end = e + 4 * (i64(p) - i64(p - 8));
             for (int t = 0; t < tile; t++) {
                 acc[t] = all(0f);
             }
-            for (; e != end; e += 4, pe += 4) {
+            for (; e != end; e += 4) {
                 long i = i32(e);
-                long gr = g + gs * i;
-                FloatVector s = all(scale(scale, w + ws * i32(pe), indptr + 8 * i));
+                long gr = base(g + gs * i);
+                FloatVector s = all(scale(scale, w + ws * i32(e + permuted), indptr + 8 * i));
                 for (int t = 0; t < tile; t++) {
                     acc[t] = scaled(scale, load(gr + at(t, tile, last)), s, acc[t]);
                 }
@@ -232,27 +233,55 @@ public final class SpmmGrad implements SpmmGradKernels {
         FloatVector[] acc = new FloatVector[EdgeDot.WIDTH / LANES];
         long whole = EdgeDot.whole(columns);
         long rest = EdgeDot.rest(columns);
-        long gr = g + gs * row;
-        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, gr += gs) {
-            long first = i64(p);
-            long count = i64(p + 8) - first;
-            long e = indices + 4 * first;
-            long out = gw + gws * first;
-            EdgeDot.pad(gr, whole, columns, scratch + EdgeDot.PAD_A);
-            for (long end = e + 4 * count; e != end; e += 4, out += gws) {
-                long xr = x + xs * i32(e);
-                if (multiplied) {
-                    EdgeDot.pad(xr, whole, columns, scratch + EdgeDot.PAD_B);
+        long rows = scratch + EdgeDot.ROWS;
+        long p = indptr + 8 * row - 8;
+        long e = indices + 4 * i64(p + 8);
+        long end = e;
+        long last = indices + 4 * i64(indptr + 8 * rowEnd);
+        long gr = g + gs * row - gs;
+        long out = gw + gws * i64(p + 8);
+        float degree = 1f;
+        while (e != last) { // a block of edges, whosever they are
+            long at = rows;
+            long full = rows + BYTES * Math.min(EdgeDot.BLOCK, (last - e) / 4);
+            long degrees = scratch + EdgeDot.DEGREES;
+            while (at != full) {
+                while (e == end) {
+                    p += 8;
+                    gr += gs;
+                    end = e + 4 * (i64(p + 8) - i64(p));
+                    degree = (float) (i64(p + 8) - i64(p));
+                    EdgeDot.pad(gr, whole, columns, scratch + EdgeDot.PAD_A);
                 }
-                EdgeDot.zero(acc);
-                for (long o = 0; o != whole; o += EdgeDot.SPAN) {
-                    gradTerms(multiplied, acc, gr + o, xr + o);
+                long n = Math.min(end - e, (full - at) / LANES);
+                for (long stop = e + n; e != stop; e += 4, at += BYTES) {
+                    long xr = x + xs * i32(e);
+                    EdgeDot.zero(acc);
+                    if (multiplied) {
+                        EdgeDot.pad(xr, whole, columns, scratch + EdgeDot.PAD_B);
+                        EdgeDot.wholeProducts(acc, gr, xr, whole);
+                    } else {
+                        for (long o = 0; o != whole; o += EdgeDot.SPAN) {
+                            EdgeDot.terms(acc, gr + o);
+                        }
+                    }
+                    for (long o = 0; o != rest; o += EdgeDot.SPAN) {
+                        gradTerms(multiplied, acc, scratch + EdgeDot.PAD_A, scratch + EdgeDot.PAD_B);
+                    }
+                    EdgeDot.keep(acc, at);
                 }
-                for (long o = 0; o != rest; o += EdgeDot.SPAN) {
-                    gradTerms(multiplied, acc, scratch + EdgeDot.PAD_A, scratch + EdgeDot.PAD_B);
+                if (mean) {
+                    for (long stop = degrees + n; degrees != stop; degrees += 4) {
+                        EdgeDot.put(degrees, degree);
+                    }
                 }
-                float sum = EdgeDot.fold(acc, scratch);
-                EdgeDot.put(out, mean ? sum / count : sum);
+            }
+            EdgeDot.foldRows(rows, full);
+            degrees = scratch + EdgeDot.DEGREES;
+            long sums = rows;
+            for (long stop = out + gws * ((full - rows) / BYTES); out != stop; out += gws, sums += EdgeDot.folded()) {
+                EdgeDot.put(out, mean ? f32(sums) / f32(degrees) : f32(sums));
+                degrees += 4;
             }
         }
     }
