@@ -7,8 +7,6 @@ import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
-import java.util.Arrays;
-import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -22,10 +20,15 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** Sweeps over a graph beside a weighted sum of its sources: gradients, and four aggregations at once; 64 features. */
+/**
+ * Sweeps over a graph beside a weighted sum of its sources: gradients, and four aggregations at once; 64 features. On two threads
+ * beside one, with a probe that tells whether there is a second core at all.
+ */
 @Bar(method = "gradX", peer = "sum", atLeast = 1 / 1.3)
 @Bar(method = "gradW", peer = "sum", atLeast = 1 / 1.3)
-@Bar(method = "pna", peer = "sum", atLeast = 0.5)
+@Bar(method = "pna", peer = "copySum", atLeast = 0.5)
+@Bar(method = "sumOnTwo", peer = "sum", atLeast = 1.6)
+@Bar(method = "pnaOnTwo", peer = "pna", atLeast = 1.6)
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -41,12 +44,10 @@ import org.openjdk.jmh.annotations.Warmup;
         })
 public class GraphSweepsBenchmark {
     private static final int FEATURES = 64;
+    private static final long PROBE_STEPS = 10_000_000;
 
     @Param({"uniform", "power"})
     public String graph;
-
-    @Param({"1", "2"})
-    public int threads;
 
     private CsrGraph csr;
     private Tensor x;
@@ -56,17 +57,19 @@ public class GraphSweepsBenchmark {
     private Tensor gradX;
     private Tensor gradW;
     private Tensor four;
+    private final long[] probed = new long[128];
     private final Spmm sum = Spmm.builder().message(Message.MUL).build();
+    private final Spmm copySum = Spmm.builder().build();
     private final Workspace scratch = new Workspace();
     private final Pna pna = Pna.builder().build();
 
     @Setup
     public void setUp() {
         csr = Graphs.of(graph);
-        SplittableRandom r = new SplittableRandom(3);
-        x = random(r, csr.nSrc(), FEATURES);
-        gradY = random(r, csr.nDst(), FEATURES);
-        w = random(r, csr.nnz());
+        Random32 r = new Random32();
+        x = r.normal(csr.nSrc(), FEATURES);
+        gradY = r.normal(csr.nDst(), FEATURES);
+        w = r.normal(csr.nnz());
         y = Tensor.zeros(DType.F32, csr.nDst(), FEATURES);
         gradX = Tensor.zeros(DType.F32, csr.nSrc(), FEATURES);
         gradW = Tensor.zeros(DType.F32, csr.nnz());
@@ -74,73 +77,70 @@ public class GraphSweepsBenchmark {
         csr.transpose();
     }
 
-    private static Tensor random(SplittableRandom r, long... shape) {
-        Tensor t = Tensor.zeros(DType.F32, shape);
-        float[] v = new float[(int) t.size()];
-        for (int i = 0; i < v.length; i++) {
-            v[i] = (float) r.nextGaussian();
-        }
-        return Tensor.of(v, shape);
-    }
-
-    @Benchmark
-    public void sum() {
+    private void sum(int threads) {
         Team.with(threads, () -> sum.forward(csr, x, w, y, null));
     }
 
     @Benchmark
+    public void sum() {
+        sum(1);
+    }
+
+    @Benchmark
+    public void sumOnTwo() {
+        sum(2);
+    }
+
+    /** Without weights, as the aggregations are. */
+    @Benchmark
+    public void copySum() {
+        Team.with(1, () -> copySum.forward(csr, x, null, y, null));
+    }
+
+    @Benchmark
     public void gradX() {
-        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, gradX, null, false, scratch));
+        Team.with(1, () -> sum.backward(csr, x, w, gradY, null, gradX, null, false, scratch));
     }
 
     @Benchmark
     public void gradW() {
-        Team.with(threads, () -> sum.backward(csr, x, w, gradY, null, null, gradW, false, scratch));
+        Team.with(1, () -> sum.backward(csr, x, w, gradY, null, null, gradW, false, scratch));
+    }
+
+    private void pna(int threads) {
+        Team.with(threads, () -> pna.forward(csr, x, four));
     }
 
     @Benchmark
     public void pna() {
-        Team.with(threads, () -> pna.forward(csr, x, four));
+        pna(1);
     }
 
-    /** Ten million edges in random order. */
-    @State(Scope.Benchmark)
-    @Bar(method = "heddle", peer = "javaUtil", atLeast = 5)
-    public static class Build {
-        private static final int EDGES = 10_000_000;
-        private static final int NODES = 1_000_000;
+    @Benchmark
+    public void pnaOnTwo() {
+        pna(2);
+    }
 
-        private Tensor src;
-        private Tensor dst;
-        private int[] from;
-        private int[] to;
+    /** Two halves of a work that needs nothing but a core. */
+    private void probe(int threads) {
+        Team.with(
+                threads,
+                () -> Team.run(2, 1e9, i -> {
+                    long v = probed[64 * i];
+                    for (long s = 0; s < PROBE_STEPS; s++) {
+                        v = v * 6364136223846793005L + s;
+                    }
+                    probed[64 * i] = v;
+                }));
+    }
 
-        /** Draws the edges. */
-        @Setup
-        public void setUp() {
-            SplittableRandom r = new SplittableRandom(5);
-            from = r.ints(EDGES, 0, NODES).toArray();
-            to = r.ints(EDGES, 0, NODES).toArray();
-            src = Tensor.of(from);
-            dst = Tensor.of(to);
-        }
+    @Benchmark
+    public void probe() {
+        probe(1);
+    }
 
-        @Benchmark
-        public void heddle() {
-            Team.with(1, () -> CsrGraph.fromCoo(src, dst, NODES, NODES));
-        }
-
-        /** Pairs in longs, sorted: what java.util offers that is fast. */
-        @Benchmark
-        public void javaUtil() {
-            long[] pairs = new long[EDGES];
-            for (int e = 0; e < EDGES; e++) {
-                pairs[e] = (long) to[e] << 32 | from[e];
-            }
-            Arrays.sort(pairs);
-            if (pairs[0] < 0) {
-                throw new AssertionError();
-            }
-        }
+    @Benchmark
+    public void probeOnTwo() {
+        probe(2);
     }
 }
