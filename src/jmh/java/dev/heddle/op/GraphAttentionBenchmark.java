@@ -129,14 +129,16 @@ public class GraphAttentionBenchmark {
                 + "  b = el.detach().requires_grad_(True)\n"
                 + "  c = er.detach().requires_grad_(True)\n"
                 + "  y = gat(a, b, c, src, dst, n)\n"
-                + "  return torch.autograd.grad([y], [a, b, c], [g])[0]\n");
+                + "  of: Optional[List[Optional[Tensor]]] = [g]\n"
+                + "  return torch.autograd.grad([y], [a, b, c], of)[0]\n");
         torchDotBackward = Torch.script(DOT
                 + "def f(q: Tensor, k: Tensor, v: Tensor, src: Tensor, dst: Tensor, n: int, g: Tensor):\n"
                 + "  a = q.detach().requires_grad_(True)\n"
                 + "  b = k.detach().requires_grad_(True)\n"
                 + "  c = v.detach().requires_grad_(True)\n"
                 + "  y = dot(a, b, c, src, dst, n)\n"
-                + "  return torch.autograd.grad([y], [a, b, c], [g])[0]\n");
+                + "  of: Optional[List[Optional[Tensor]]] = [g]\n"
+                + "  return torch.autograd.grad([y], [a, b, c], of)[0]\n");
         Torch.threads(1);
         heddleGat();
         agree(gat.y(), torchGat.floats(view(x), view(el), view(er), src, dst, n));
