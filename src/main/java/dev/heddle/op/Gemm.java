@@ -326,7 +326,8 @@ final class Gemm {
 
     /** A unit is all rows and some columns; it packs for itself. Some units share their memory, one after the other. */
     private void byUnits(Workspace scratch) {
-        long step = Math.clamp(panels * batch / MATMUL_UNITS, 1, Math.max(1, MATMUL_COLUMNS / width));
+        long least = Math.clamp(panels * batch / MATMUL_UNITS, 1, Math.max(1, MATMUL_COLUMNS / width));
+        long step = Math.max(least, panelsTogether());
         long perProduct = ceil(panels, step);
         long units = batch * perProduct;
         long slots = Math.min(units, MATMUL_UNITS);
@@ -345,6 +346,13 @@ final class Gemm {
                 }
             });
         }
+    }
+
+    /** Panels of a unit that one row goes through at once, as far as that leaves two units for each of several threads. */
+    private long panelsTogether() {
+        int threads = Team.threads();
+        long fair = panels * batch / (threads == 1 ? 1 : 2L * threads);
+        return Math.clamp(Long.highestOneBit(fair), 1, together);
     }
 
     // ------------------------------------------------------------------ many rows
