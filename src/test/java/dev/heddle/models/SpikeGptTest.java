@@ -2,6 +2,7 @@ package dev.heddle.models;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.heddle.io.SafetensorsFile;
@@ -13,7 +14,9 @@ import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -60,6 +63,35 @@ class SpikeGptTest {
         Map<String, Tensor> tensors = new HashMap<>();
         file.names().forEach(name -> tensors.put(name, file.tensor(name)));
         return tensors;
+    }
+
+    /** Drawn tokens follow from the seed; greedy ones are those that feeding token after token gives. */
+    @Test
+    void generatingStreamsAndFollowsTheSeed() {
+        SpikeGpt model = SpikeGpt.of(Rwkv4Test.random(14, 24, 50, 13, 2), Storage.F32);
+        int[] prompt = {3, 1, 4};
+        List<List<Integer>> runs = new ArrayList<>();
+        for (long seed : new long[] {1, 1, 2}) {
+            List<Integer> tokens = new ArrayList<>();
+            Sampler sampler =
+                    Sampler.builder().temperature(2).topK(8).seed(seed).build();
+            model.generate(prompt, 30, model.state(1), sampler, tokens::add);
+            runs.add(tokens);
+        }
+        assertEquals(30, runs.getFirst().size());
+        assertEquals(runs.get(0), runs.get(1));
+        assertNotEquals(runs.get(0), runs.get(2));
+        RwkvState state = model.state(1);
+        Tensor logits = model.forward(new int[][] {prompt}, state).select(1, 2);
+        List<Integer> want = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            int token = Sampler.greedy().sample(logits.reshape(13).toFloatArray());
+            want.add(token);
+            logits = model.forward(new int[][] {{token}}, state).select(1, 0);
+        }
+        List<Integer> got = new ArrayList<>();
+        model.generate(prompt, 20, model.state(1), Sampler.greedy(), got::add);
+        assertEquals(want, got);
     }
 
     /** What blocks that train compute is what the model computes. */

@@ -21,11 +21,12 @@ class AdaptiveLifTest {
     private static final double BETA = 0.3f;
     private static final double RESET = -0.25;
 
-    private static AdaptiveLif op(boolean soft, boolean decay, boolean detach) {
+    private static AdaptiveLif op(boolean soft, boolean decay, boolean detach, boolean sigmoid) {
         AdaptiveLif.Builder b = AdaptiveLif.builder()
                 .tau(2.5f)
                 .decayInput(decay)
                 .detachReset(detach)
+                .surrogate(sigmoid ? Surrogate.sigmoid(4) : Surrogate.atan(2))
                 .adaptation((float) RHO, (float) BETA);
         return soft ? b.softReset().build() : b.reset((float) RESET).build();
     }
@@ -38,6 +39,7 @@ class AdaptiveLifTest {
             @ForAll boolean soft,
             @ForAll boolean decay,
             @ForAll boolean detach,
+            @ForAll boolean sigmoid,
             @ForAll long seed) {
         Random rnd = new Random(seed);
         Tensor x = normal(rnd, b, l, d);
@@ -46,14 +48,14 @@ class AdaptiveLifTest {
         Tensor gs = normal(rnd, b, l, d);
         Tensor gv = normal(rnd, b, d);
         Tensor ga = normal(rnd, b, d);
-        AdaptiveLif op = op(soft, decay, detach);
+        AdaptiveLif op = op(soft, decay, detach, sigmoid);
         float[][] got = everywhere(() -> {
             AdaptiveLif.Result r = op.forward(x, v0, a0);
             AdaptiveLif.Gradients g = op.backward(x, v0, a0, gs, gv, ga);
             return new Tensor[] {r.spike(), r.vLast(), r.aLast(), g.x(), g.v0(), g.a0()};
         });
         for (int n = 0; n < b * d; n++) {
-            neuron(got, n, l, d, soft, decay, detach, x, v0, a0, gs, gv, ga);
+            neuron(got, n, l, d, soft, decay, detach, sigmoid, x, v0, a0, gs, gv, ga);
         }
     }
 
@@ -66,6 +68,7 @@ class AdaptiveLifTest {
             boolean soft,
             boolean decay,
             boolean detach,
+            boolean sigmoid,
             Tensor x,
             Tensor v0,
             Tensor a0,
@@ -95,8 +98,7 @@ class AdaptiveLifTest {
         float[] gotX = new float[l];
         for (int t = l - 1; t >= 0; t--) {
             double ds = gs.getFloat(n / d, t, n % d) + ofA + (detach ? 0 : ofV * (soft ? -limit[t] : reset - h[t]));
-            double z = Math.PI * (h[t] - limit[t]);
-            double du = ds / (1 + z * z);
+            double du = ds * slope(sigmoid, h[t] - limit[t]);
             double dh = (soft ? ofV : ofV * (1 - s[t])) + du;
             ofA = RHO * ofA + BETA * (-du - (soft && !detach ? s[t] * ofV : 0));
             gx[t] = decay ? dh * LEAK : dh;
@@ -108,11 +110,17 @@ class AdaptiveLifTest {
         assertClose(gx, gotX, 1e-4, 1e-4, "gx");
     }
 
+    private static double slope(boolean sigmoid, double x) {
+        double z = Math.PI * x;
+        double s = 1 / (1 + Math.exp(-4 * x));
+        return sigmoid ? 4 * s * (1 - s) : 1 / (1 + z * z);
+    }
+
     @Test
     void anyCutHasTheSameBits() {
         Tensor x = normal(new Random(3), 2, 30, 300);
         everywhere(() -> {
-            AdaptiveLif op = op(false, true, false);
+            AdaptiveLif op = op(false, true, false, false);
             AdaptiveLif.Result whole = op.forward(x, null, null);
             AdaptiveLif.Result first = op.forward(x.slice(1, 0, 11), null, null);
             AdaptiveLif.Result second = op.forward(x.slice(1, 11, 30), first.vLast(), first.aLast());

@@ -145,6 +145,15 @@ class SpikeMatmulTest {
         assertEquals(15, counter.skipped());
         counter.reset();
         assertEquals(0, counter.done());
+        // the same for a packed weight, whether the product skips work or not
+        for (double rate : new double[] {0.1, 1}) {
+            Tensor many = spikes(new Random(8), rate, 40, 30);
+            SpikeBits bits = SpikeBits.of(many);
+            op.forward(bits, PackedWeight.of(Tensor.zeros(DType.F32, 5, 30), PackedWeight.Storage.I8), null);
+            assertEquals(5 * bits.count(), counter.done());
+            assertEquals(5 * (1200 - bits.count()), counter.skipped());
+            counter.reset();
+        }
     }
 
     @Test
