@@ -34,4 +34,21 @@ public final class Tuning {
 
     /** Into so many pieces, if they are large enough, work is cut for the threads: enough for eight threads to end together. */
     public static final int MATMUL_UNITS = 32;
+
+    /** From so many rows of spikes on their product may be dense: the tiles of a dense product share a weight among rows. */
+    public static final int SPIKE_DENSE_ROWS = 16;
+
+    /** Fewer rows are not worth turning a transposed matrix of floats round for. */
+    public static final int SPIKE_TURNED_ROWS = 32;
+
+    /**
+     * Many rows are multiplied densely where more than this share of them is spikes: about where a dense product began to be faster,
+     * for 16 to 128 rows and 768 by 3072 weights, on a busy machine. A list of spikes converts a narrow weight anew for each row
+     * that meets it, and f16 costs most. That of int8 is bf16's, not measured by itself.
+     */
+    public static final double SPIKE_DENSE_RATE_F32 = 0.3;
+
+    public static final double SPIKE_DENSE_RATE_BF16 = 0.45;
+    public static final double SPIKE_DENSE_RATE_F16 = 0.15;
+    public static final double SPIKE_DENSE_RATE_I8 = SPIKE_DENSE_RATE_BF16;
 }

@@ -1,5 +1,9 @@
 package dev.heddle.op;
 
+import static dev.heddle.memory.Raw.ALL;
+import static dev.heddle.memory.Raw.F32;
+import static dev.heddle.memory.Raw.I64;
+
 import dev.heddle.kernel.LifKernels;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
@@ -117,10 +121,20 @@ public final class SpikeBits {
 
     /** The spikes as float32 0 and 1, {@code [rows, columns]}. */
     public Tensor unpack() {
-        float[] s = new float[Math.toIntExact(rows() * columns)];
-        for (int i = 0; i < s.length; i++) {
-            s[i] = get(i / columns, i % columns) ? 1 : 0;
+        Tensor s = Tensor.zeros(DType.F32, rows(), columns);
+        unpack(s);
+        return s;
+    }
+
+    /** The same into {@code to}, without gaps. */
+    void unpack(Tensor to) {
+        try (Use _ = Use.of(words, to)) {
+            long row = words.address();
+            for (long a = to.address(), end = a + 4 * to.size(); a != end; row += 8 * words.stride(0)) {
+                for (long c = 0; c < columns; c++, a += 4) {
+                    ALL.set(F32, a, (ALL.get(I64, row + c / 64 * 8) >>> c & 1) != 0 ? 1f : 0f);
+                }
+            }
         }
-        return Tensor.of(s, rows(), columns);
     }
 }

@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
  * </ul>
  *
  * <p>The bits are those of {@link Matmul}, or {@link Linear}, with the same s and finite weights: k in ascending order, in blocks of
- * 256 or of a group. Where many rows have many spikes ({@link #DENSE_ROWS}, {@link #DENSE_RATE}) and all weights are finite, the
- * product is computed densely, because that is faster then. A transposed matrix of floats is worth turning round for many rows
+ * 256 or of a group. Where many rows have many spikes and all weights are finite, the product is computed densely, because that is
+ * faster then; from which rate on hangs on the weight's storage. A transposed matrix of floats is worth turning round for many rows
  * only; pack it once to have products of few rows skip work.
  *
  * <p>Gradients: {@code grad_s = grad_y w^T}, {@code grad_w = s^T grad_y}, in which only rows of grad_y with a spike count, {@code grad_bias = sum of
@@ -33,12 +33,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Rows of matrices may lie apart. An output may not overlap an input.
  */
 public final class SpikeMatmul {
-    /** From so many rows on a product may be dense: the register tiles of a dense product share a weight among its rows. */
-    public static final long DENSE_ROWS = 32;
-
-    /** And where more than this share of s is spikes. */
-    public static final double DENSE_RATE = 0.4;
-
     private final boolean transposeB;
     private final @Nullable SynapseCounter counter;
 
@@ -133,7 +127,7 @@ public final class SpikeMatmul {
         try (Use _ = Use.of(s.words(), bias, y);
                 Use _ = w.use()) {
             long start = bias == null ? 0 : bias.address();
-            if (isDense(s) && w.isFinite()) {
+            if (isDense(s, denseRate(w.storage())) && w.isFinite()) {
                 new Gemm(s.rows(), w.outputs(), s.columns())
                         .a(floats(s, scratch))
                         .b(w.source())
@@ -213,7 +207,8 @@ public final class SpikeMatmul {
 
     private static void product(
             SpikeBits s, Tensor w, boolean transposed, long bias, Matrix y, long n, Workspace scratch) {
-        boolean dense = transposed ? s.rows() < DENSE_ROWS || isDense(s) : isDense(s);
+        boolean full = isDense(s, Tuning.SPIKE_DENSE_RATE_F32);
+        boolean dense = full || (transposed && s.rows() < Tuning.SPIKE_TURNED_ROWS);
         if (dense && SpikeWalk.isFinite(w, scratch)) {
             new Gemm(s.rows(), n, s.columns())
                     .a(floats(s, scratch))
@@ -230,8 +225,17 @@ public final class SpikeMatmul {
         }
     }
 
-    private static boolean isDense(SpikeBits s) {
-        return s.rows() >= DENSE_ROWS && spikes(s) > DENSE_RATE * s.rows() * s.columns();
+    private static boolean isDense(SpikeBits s, double rate) {
+        return s.rows() >= Tuning.SPIKE_DENSE_ROWS && spikes(s) > rate * s.rows() * s.columns();
+    }
+
+    private static double denseRate(PackedWeight.Storage storage) {
+        return switch (storage) {
+            case F32 -> Tuning.SPIKE_DENSE_RATE_F32;
+            case BF16 -> Tuning.SPIKE_DENSE_RATE_BF16;
+            case F16 -> Tuning.SPIKE_DENSE_RATE_F16;
+            case I8 -> Tuning.SPIKE_DENSE_RATE_I8;
+        };
     }
 
     private static long spikes(SpikeBits s) {
@@ -258,7 +262,8 @@ public final class SpikeMatmul {
     }
 
     private static Matrix floats(SpikeBits s, Workspace scratch) {
-        Tensor f = scratch.empty(DType.F32, s.rows(), s.columns()).copyFrom(s.unpack());
+        Tensor f = scratch.empty(DType.F32, s.rows(), s.columns());
+        s.unpack(f);
         return stored(f);
     }
 
