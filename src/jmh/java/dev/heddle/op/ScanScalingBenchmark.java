@@ -2,6 +2,7 @@ package dev.heddle.op;
 
 import dev.heddle.bench.Bar;
 import dev.heddle.bench.Growth;
+import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -113,15 +114,17 @@ public class ScanScalingBenchmark {
 
     @Benchmark
     public void heddle() {
-        op.forward(in, y, null, scratch);
+        Team.with(1, () -> op.forward(in, y, null, scratch));
         scratch.reset();
     }
 
     @Benchmark
     public void callsOf1x1024x64() {
-        for (int i = 0; i < pieces.size(); i++) {
-            op.forward(pieces.get(i), pieceOfY.get(i), null, scratch);
-            scratch.reset();
-        }
+        Team.with(1, () -> {
+            for (int i = 0; i < pieces.size(); i++) {
+                op.forward(pieces.get(i), pieceOfY.get(i), null, scratch);
+                scratch.reset();
+            }
+        });
     }
 }
