@@ -2,6 +2,7 @@ package dev.heddle.op;
 
 import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
+import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.cblas_sgemv;
 
 import dev.heddle.bench.Bar;
@@ -35,6 +36,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Bar(method = "f32", peer = "read", atLeast = 0.85, where = " rows=50277 ")
 @Bar(method = "f32", peer = "openblas", atLeast = 1.3, where = " rows=50277 ")
 @Bar(method = "matmul", peer = "openblas", atLeast = 1.3, where = " rows=50277 ")
+@Bar(method = "columns", peer = "openblasColumns", atLeast = 1.3, where = " rows=50277 ")
 @Bar(method = "bf16", peer = "f32", atLeast = 1.7, where = " rows=50277 ")
 @Bar(method = "int8", peer = "f32", atLeast = 3, where = " rows=50277 ")
 @State(Scope.Benchmark)
@@ -55,6 +57,7 @@ public class GemvBenchmark {
     public int threads;
 
     private Tensor weight;
+    private Tensor turned;
     private final Tensor x = Peers.random(2, 1, K);
     private Tensor y;
     private PackedWeight f32;
@@ -63,15 +66,18 @@ public class GemvBenchmark {
     private PackedWeight int8;
     private PackedWeight int8Groups;
     private final Matmul matmul = Matmul.builder().transposeB(true).build();
+    private final Matmul plain = Matmul.builder().build();
     private final Linear linear = Linear.builder().build();
     private final Workspace scratch = new Workspace();
     private FloatPointer pointerW;
+    private FloatPointer pointerT;
     private final FloatPointer pointerX = Torch.floats(x);
     private FloatPointer pointerY;
 
     @Setup
     public void setUp() {
         weight = Peers.random(1, rows, K);
+        turned = weight.transpose(0, 1).contiguous();
         y = Tensor.zeros(DType.F32, 1, rows);
         f32 = PackedWeight.of(weight, Storage.F32);
         bf16 = PackedWeight.of(weight, Storage.BF16);
@@ -79,12 +85,18 @@ public class GemvBenchmark {
         int8 = PackedWeight.of(weight, Storage.I8);
         int8Groups = PackedWeight.of(weight, Storage.I8, 64);
         pointerW = Torch.floats(weight);
+        pointerT = Torch.floats(turned);
         pointerY = new FloatPointer(rows);
         openblas.blas_set_num_threads(threads);
         openblas();
         float[] theirs = new float[rows];
         pointerY.get(theirs);
         matmul();
+        Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
+        columns();
+        Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
+        openblasColumns();
+        pointerY.get(theirs);
         Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
         f32();
         Peers.agree("OpenBLAS", y.toFloatArray(), theirs, 1e-3);
@@ -127,6 +139,18 @@ public class GemvBenchmark {
     public void matmul() {
         scratch.reset();
         Team.with(threads, () -> matmul.forward(x, weight, null, y, scratch));
+    }
+
+    /** With the weight turned round: the features of a row lie apart, and the rows side by side. */
+    @Benchmark
+    public void columns() {
+        scratch.reset();
+        Team.with(threads, () -> plain.forward(x, turned, null, y, scratch));
+    }
+
+    @Benchmark
+    public void openblasColumns() {
+        cblas_sgemv(CblasRowMajor, CblasTrans, K, rows, 1, pointerT, rows, pointerX, 1, 0, pointerY, 1);
     }
 
     @Benchmark

@@ -6,6 +6,9 @@ package dev.heddle.kernel;
  * from its row of A, its column of B and the block alone. Strides are in bytes.
  */
 public interface MatmulKernels {
+    /** Columns that {@link #dots} sums up side by side. */
+    int CHAINS = 8;
+
     /** The columns of a tile: what a panel of B is wide, at least. */
     int columns();
 
@@ -37,11 +40,25 @@ public interface MatmulKernels {
      *
      * @param bs bytes from a column of b to the next
      * @param block the k of a block
-     * @param fs bytes from an element of {@code from} to the next: 4, or 0 for a vector that all columns start from
-     * @param columns as many as the kernel has lanes, at least
-     * @param scratch memory for a vector
+     * @param fs bytes from an element of {@code from} to the next: 4, or 0 if all columns start alike
+     * @param c apart from {@code from}
+     * @param columns {@link #CHAINS} at least
+     * @param scratch memory for an int
      */
     void dots(long a, long b, long bs, long depth, long block, long from, long fs, long c, long columns, long scratch);
+
+    /**
+     * {@code sums = sums + a b} for one row, {@code rows} k and columns that lie side by side: of each column one chain of fused
+     * multiply-adds in the order of k, which goes on in the next call.
+     *
+     * @param rows one of 1, 8
+     * @param ak bytes from an element of a to the next
+     * @param bk bytes from a row of b to the next
+     */
+    void row(int rows, long a, long ak, long b, long bk, long sums, long columns);
+
+    /** {@code c = c + sums}, and then {@code sums = 0}. */
+    void add(long sums, long c, long columns);
 
     /**
      * Copies a block of B into panels: {@code depth} rows of {@code columns} elements become rows of {@code width} elements,

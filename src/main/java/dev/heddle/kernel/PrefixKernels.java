@@ -15,8 +15,17 @@ package dev.heddle.kernel;
  * before it. Nothing is stored before all of a tile is loaded, so states are updated in place.
  */
 public interface PrefixKernels {
-    /** {@code (m, u)} and the planes from the scores; a score of -infinity skips its step. */
-    void weights(long s, long sStep, long sHead, long heads, long steps, long m, long u, long coef, long plane);
+    /**
+     * {@code m}, and in the first plane how far each score is below the maximum before it (at most 0) or above it; a score of
+     * -infinity skips its step.
+     */
+    void distances(long s, long sStep, long sHead, long heads, long steps, long m, long coef);
+
+    /** The first two planes from the distances that lie in the first. */
+    void exponentials(long coef, long plane);
+
+    /** {@code u}, and the third plane from the first two. */
+    void sums(long u, long coef, long plane, long heads, long steps);
 
     /** {@code (m, u)} and the planes, of one step, from other states {@code (m2, u2)} that are appended. */
     void merge(long m, long u, long m2, long u2, long heads, long coef, long plane);

@@ -32,6 +32,15 @@ public final class Tuning {
 
     public static final int MATMUL_SWAP_ROWS = 32;
 
+    /** Columns of a piece of a product with one row, where B has k side by side: as many rows of it as are worth a piece. */
+    public static final int MATMUL_DOT_COLUMNS = 64;
+
+    /**
+     * The same where B has its columns side by side: rows of 48 KiB and more let the processor fetch ahead, and their sums stay
+     * in L2.
+     */
+    public static final int MATMUL_SUM_COLUMNS = 12288;
+
     /** Into so many pieces, if they are large enough, work is cut for the threads: enough for eight threads to end together. */
     public static final int MATMUL_UNITS = 32;
 

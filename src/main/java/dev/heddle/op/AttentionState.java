@@ -128,7 +128,7 @@ public final class AttentionState {
             long plane = PrefixScan.plane(n);
             long coef = scratch.empty(DType.F32, 3, plane / 4).address();
             long zeros = scratch.zeros(DType.F32, features()).address();
-            PrefixKernels merge = PrefixScan.twin(PrefixProbe.MERGE);
+            PrefixKernels merge = PrefixScan.twin();
             merge.merge(m.address(), u.address(), later.m.address(), later.u.address(), n, coef, plane);
             List<Pass<PrefixKernels>> passes = PrefixScan.scans(features(), false);
             PrefixScan.append(passes, later.w.address(), w.address(), features(), coef, plane, n, zeros);

@@ -2,10 +2,12 @@ package dev.heddle.op;
 
 import static dev.heddle.kernel.Tuning.MATMUL_COLUMNS;
 import static dev.heddle.kernel.Tuning.MATMUL_DEPTH;
+import static dev.heddle.kernel.Tuning.MATMUL_DOT_COLUMNS;
 import static dev.heddle.kernel.Tuning.MATMUL_IN_PLACE_BYTES;
 import static dev.heddle.kernel.Tuning.MATMUL_IN_PLACE_ROWS;
 import static dev.heddle.kernel.Tuning.MATMUL_PACKED_BYTES;
 import static dev.heddle.kernel.Tuning.MATMUL_ROWS;
+import static dev.heddle.kernel.Tuning.MATMUL_SUM_COLUMNS;
 import static dev.heddle.kernel.Tuning.MATMUL_SWAP_COLUMNS;
 import static dev.heddle.kernel.Tuning.MATMUL_SWAP_ROWS;
 import static dev.heddle.kernel.Tuning.MATMUL_UNITS;
@@ -85,12 +87,14 @@ final class Gemm {
     private static final int TRANSPOSE = PACK + 1;
     private static final int COPY = TRANSPOSE + 1;
     private static final int FILL = COPY + 1;
-    private static final int DOTS = FILL + 1;
+    private static final int ROW = FILL + 1;
+    private static final int ONE_ROW = ROW + 1;
+    private static final int ADD = ONE_ROW + 1;
 
-    /** Columns of C that are enough for the widest vectors. */
-    private static final long MIN_DOTS = 64;
+    /** Rows of B that one row of A takes at a time. */
+    private static final int ROWS = 8;
 
-    static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, DOTS + 1, Gemm::probe);
+    static final Dispatch<MatmulKernels> KERNELS = new Dispatch<>(MatmulKernels.class, ADD + 1, Gemm::probe);
 
     /** Nanoseconds of one multiply-add and of packing one element, to tell small work from large. */
     private static final double NANOS = 0.015;
@@ -209,7 +213,7 @@ final class Gemm {
             return;
         }
         plan();
-        long columns = Math.max(width * together, MIN_DOTS);
+        long columns = width * together;
         Tensor constants = scratch.empty(DType.F32, 2, columns);
         try (Use _ = Use.of(constants)) {
             zeros = constants.address();
@@ -218,6 +222,8 @@ final class Gemm {
             fill(1, ones, 0, 1, columns);
             if (isDots()) {
                 dots(scratch);
+            } else if (isRows()) {
+                rows(scratch);
             } else if (m <= MATMUL_ROWS || inPlace > 0) {
                 byUnits(scratch);
             } else {
@@ -291,30 +297,84 @@ final class Gemm {
 
     /** Whether A is one row and B is stored transposed: it is read once, as it lies. */
     private boolean isDots() {
-        boolean stored = source == null && a.columnStride == 4 && b.rowStride == 4 && b.columnStride != 4;
-        return stored && m == 1 && n >= MIN_DOTS && c.columnStride == 4 && !biasPerRow && !accumulate;
+        boolean stored = a.columnStride == 4 && b.rowStride == 4 && b.columnStride != 4;
+        return isOneRow() && stored && n >= MatmulKernels.CHAINS && !accumulate;
+    }
+
+    /** Whether A is one row and B is not stored transposed: it is read once, as it lies. */
+    private boolean isRows() {
+        return isOneRow() && b.columnStride == 4 && n >= width;
+    }
+
+    private boolean isOneRow() {
+        return m == 1 && source == null && c.columnStride == 4;
     }
 
     private void dots(Workspace scratch) {
-        MatmulKernels kernels = KERNELS.choose(DOTS, n).kernels();
-        long step = Math.max(MIN_DOTS, n / MATMUL_UNITS);
-        long chunks = n / step;
+        MatmulKernels kernels = KERNELS.choose(ROW, 1).kernels(); // chains of scalars
+        byColumns(
+                scratch,
+                MATMUL_DOT_COLUMNS,
+                1,
+                (at, bt, start, fs, ct, columns, own) ->
+                        kernels.dots(at, bt, b.columnStride, k, depth, start, fs, ct, columns, own));
+    }
+
+    /** Some rows of B at a time onto sums that stay in the first cache, which are added to C block by block. */
+    private void rows(Workspace scratch) {
+        MatmulKernels some = kernels(ROW);
+        MatmulKernels one = kernels(ONE_ROW);
+        MatmulKernels add = kernels(ADD);
+        long most = Math.min(n, 2 * MATMUL_SUM_COLUMNS);
+        byColumns(scratch, MATMUL_SUM_COLUMNS, most, (at, bt, start, fs, ct, columns, sums) -> {
+            if (!accumulate) {
+                startRow(start, fs, ct, columns);
+            }
+            fill(0, sums, 0, 1, columns);
+            for (long i = 0; i < k; ) {
+                long end = Math.min(k, i + depth);
+                for (; i + ROWS <= end; i += ROWS) {
+                    long row = bt + i * b.rowStride;
+                    some.row(ROWS, at + i * a.columnStride, a.columnStride, row, b.rowStride, sums, columns);
+                }
+                for (; i < end; i++) {
+                    one.row(1, at + i * a.columnStride, 0, bt + i * b.rowStride, 0, sums, columns);
+                }
+                add.add(sums, ct, columns);
+            }
+        });
+    }
+
+    private static void startRow(long start, long fs, long ct, long columns) {
+        if (fs == 0) {
+            fill(ALL.get(F32, start), ct, 0, 1, columns);
+        } else {
+            copy(start, 0, ct, 0, 1, columns);
+        }
+    }
+
+    /** What is done with some columns of a product; {@code fs} is 0 if all start alike, and {@code own} is scratch memory. */
+    private interface Columns {
+        void run(long a, long b, long start, long fs, long c, long columns, long own);
+    }
+
+    /** @param step how many columns are worth a piece of their own, which may have almost twice as many */
+    private void byColumns(Workspace scratch, long step, long floats, Columns work) {
+        long chunks = Math.max(1, n / step);
         int count = Math.toIntExact(batch * chunks);
-        Tensor vectors = scratch.empty(DType.F32, count, MIN_DOTS);
-        try (Use _ = Use.of(vectors)) {
-            long memory = vectors.address();
-            Team.run(count, count * step * k * (NANOS + PACK_NANOS), chunk -> {
+        Tensor memory = scratch.empty(DType.F32, count, floats);
+        try (Use _ = Use.of(memory)) {
+            long own = memory.address();
+            Team.run(count, batch * n * k * (NANOS + PACK_NANOS), chunk -> {
                 long item = chunk / chunks;
-                long first = chunk % chunks * step;
-                long columns = (chunk % chunks == chunks - 1 ? n : first + step) - first;
-                long at = a.address + item * aBatch;
-                long bt = b.at(0, first) + item * bBatch;
-                long start = bias == 0 ? zeros : bias + 4 * first;
-                long fs = bias == 0 ? 0 : 4;
+                long first = n * (chunk % chunks) / chunks;
+                long columns = n * (chunk % chunks + 1) / chunks - first;
+                long fs = bias == 0 || biasPerRow ? 0 : 4;
+                long start = bias == 0 ? zeros : bias + fs * first;
                 Matrix target = c.plus(item * cBatch);
                 long ct = target.at(0, first);
-                long own = memory + 4 * MIN_DOTS * chunk;
-                kernels.dots(at, bt, b.columnStride, k, depth, start, fs, ct, columns, own);
+                long at = a.address + item * aBatch;
+                work.run(at, b.at(0, first) + item * bBatch, start, fs, ct, columns, own + 4 * floats * chunk);
                 if (activation != null) {
                     activation.rows(ct, target.rowStride, 1, columns);
                 }
@@ -595,26 +655,57 @@ final class Gemm {
         return (x + by - 1) / by;
     }
 
-    private static final int PROBE_DEPTH = 64;
+    private static final int PROBE_DEPTH = 77;
 
+    /** Whole vectors and panels, and some columns that fill none. */
+    private static final int PROBE_COLUMNS = 259;
+
+    /** Every kernel also takes the other way round each of its loops: rests alone, and no rest at all. */
     private static long probe(MatmulKernels kernels, int lanes, int variant, long scratch) {
         long width = kernels.columns();
-        long to = scratch + (128 << 10);
-        long pitch = 4 * 256;
+        long to = scratch + (256 << 10);
+        long pitch = 4 * PROBE_COLUMNS;
         switch (variant) {
-            case PACK -> kernels.pack(scratch, pitch, PROBE_DEPTH, 256, to, width, 4 * width * PROBE_DEPTH);
-            case TRANSPOSE -> kernels.transpose(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
-            case COPY -> kernels.copy(scratch, pitch, to, pitch, PROBE_DEPTH, 256);
-            case FILL -> kernels.fill(1, to, pitch, PROBE_DEPTH, 256);
-            case DOTS -> kernels.dots(to, scratch, pitch, PROBE_DEPTH, PROBE_DEPTH, to, 0, to, MIN_DOTS, to + pitch);
+            case PACK -> {
+                long panel = 4 * width * PROBE_DEPTH;
+                kernels.pack(scratch, pitch, PROBE_DEPTH, PROBE_COLUMNS, to, width, panel);
+                kernels.pack(scratch, pitch, PROBE_DEPTH, 3 * width, to, width, panel);
+            }
+            case TRANSPOSE -> {
+                kernels.transpose(scratch, pitch, to, pitch, PROBE_DEPTH, PROBE_COLUMNS);
+                kernels.transpose(scratch, pitch, to, pitch, 3, PROBE_DEPTH);
+            }
+            case COPY -> {
+                kernels.copy(scratch, pitch, to, pitch, PROBE_DEPTH, PROBE_COLUMNS);
+                kernels.copy(scratch, pitch, to, pitch, PROBE_DEPTH, 3);
+            }
+            case FILL -> {
+                kernels.fill(1, to, pitch, PROBE_DEPTH, PROBE_COLUMNS);
+                kernels.fill(1, to, pitch, PROBE_DEPTH, 3);
+            }
+            case ROW -> {
+                kernels.row(ROWS, scratch, 4, scratch, pitch, to, PROBE_COLUMNS);
+                kernels.row(ROWS, scratch, 4, scratch, pitch, to, 3);
+                return ROWS * PROBE_COLUMNS;
+            }
+            case ONE_ROW -> {
+                kernels.row(1, scratch, 4, scratch, pitch, to, PROBE_COLUMNS);
+                kernels.row(1, scratch, 4, scratch, pitch, to, 3);
+                return PROBE_COLUMNS;
+            }
+            case ADD -> {
+                kernels.add(scratch, to, PROBE_COLUMNS);
+                kernels.add(scratch, to, 3);
+                return PROBE_COLUMNS;
+            }
             default -> {
                 int rows = HEIGHTS[variant];
-                long c = to + (128 << 10);
+                long c = to + (256 << 10);
                 long pack = 4 * width;
                 kernels.tile(rows, scratch, pitch, 4, to, pack, PROBE_DEPTH, scratch, c, pack, c, pack);
                 return rows * width * PROBE_DEPTH;
             }
         }
-        return PROBE_DEPTH * 256;
+        return PROBE_DEPTH * PROBE_COLUMNS;
     }
 }

@@ -436,8 +436,8 @@ public final class PackedWeight implements AutoCloseable {
     }
 
     private static long probe(LinearKernels kernels, int lanes, int variant, long scratch) {
-        long depth = 64;
-        long out = scratch + (64 << 10);
+        long depth = 160; // more than one burst of rows
+        long out = scratch + (512 << 10);
         int kind = variant % KINDS;
         long row = 4 * WIDTH;
         if (variant >= FLOATS) {

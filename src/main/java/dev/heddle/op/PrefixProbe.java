@@ -8,10 +8,9 @@ import dev.heddle.memory.Raw;
 final class PrefixProbe {
     private PrefixProbe() {}
 
-    static final int WEIGHTS = 0;
-    static final int MERGE = 1;
-    static final int DOTS = 2;
-    private static final int SCAN = 3;
+    static final int EXPONENTIALS = 0;
+    static final int DOTS = 1;
+    private static final int SCAN = 2;
     static final int VARIANTS = SCAN + 2 * 8;
 
     static int scan(int tile, boolean output) {
@@ -40,6 +39,7 @@ final class PrefixProbe {
     private static final int HEADS = 2;
     private static final int STEPS = 24;
     private static final int ROWS = HEADS * STEPS;
+    private static final long PLANE = 4096;
 
     /**
      * Matrices that stay in the first-level cache. They have a few columns less than a tile holds, so that the last vector
@@ -86,13 +86,10 @@ final class PrefixProbe {
         int tile = variant < SCAN ? 4 : tile((variant - SCAN) / 2 + 1, lanes, PrefixScan.SCAN_TILES);
         Block b = Block.at(scratch, lanes, tile);
         switch (variant) {
-            case WEIGHTS -> {
-                k.weights(b.s, 4 * HEADS, 4, HEADS, STEPS, b.number(0), b.number(1), b.coef, b.plane);
-                return ROWS;
-            }
-            case MERGE -> {
-                k.merge(b.s, b.s + 64, b.s + 4, b.s + 68, 14, b.coef, b.plane);
-                return 14;
+            case EXPONENTIALS -> {
+                // many, beside which it does not count what making the block takes
+                k.exponentials(b.matrix(0), PLANE);
+                return PLANE / 4;
             }
             case DOTS ->
                 k.dots(

@@ -120,9 +120,9 @@ final class PrefixScan {
         return ceil(4 * n, 64) * 64;
     }
 
-    /** For chains of scalars, which vectors make so little faster that warm-up would not take them for compiled. */
-    static PrefixKernels twin(int variant) {
-        return KERNELS.choose(variant, 1).kernels();
+    /** For chains of scalars, of which no lanes can be made. */
+    static PrefixKernels twin() {
+        return KERNELS.choose(PrefixProbe.EXPONENTIALS, 1).kernels();
     }
 
     static List<Pass<PrefixKernels>> scans(long features, boolean output) {
@@ -215,14 +215,21 @@ final class PrefixScan {
 
     /** What the scan reads and writes; y is absent where only the state is wanted. */
     private record Scan(
-            PrefixKernels weights,
+            PrefixKernels chains,
+            PrefixKernels exponentials,
             List<Pass<PrefixKernels>> passes,
             Matrix s,
             Matrix v,
             @Nullable Matrix y) {}
 
     private Scan scan(Matrix s, Matrix v, @Nullable Matrix y) {
-        return new Scan(twin(PrefixProbe.WEIGHTS), scans(features, y != null), s, v, y);
+        return scan(scans(features, y != null), s, v, y);
+    }
+
+    private static Scan scan(List<Pass<PrefixKernels>> passes, Matrix s, Matrix v, @Nullable Matrix y) {
+        PrefixKernels exponentials =
+                KERNELS.choose(PrefixProbe.EXPONENTIALS, Long.MAX_VALUE).kernels();
+        return new Scan(twin(), exponentials, passes, s, v, y);
     }
 
     /**
@@ -281,7 +288,7 @@ final class PrefixScan {
             advance(stateOnly, all, p * PIECE_STEPS, (p + 1) * PIECE_STEPS, state, coefs[p], zeros);
         });
         copyState(last, before, heads);
-        PrefixKernels merge = twin(PrefixProbe.MERGE);
+        PrefixKernels merge = twin();
         long plane = plane(heads);
         for (int p = 1; p < pieces; p++) {
             States sum = before.at(p * heads, features);
@@ -330,7 +337,9 @@ final class PrefixScan {
     private void weigh(Scan x, Unit unit, long i, long steps, States state, long coef) {
         long s = x.s.at(sequences.row(unit.sequence), time(unit.sequence, i), unit.head);
         long plane = plane(steps * unit.heads);
-        x.weights.weights(s, ahead(x.s.step), x.s.head, unit.heads, steps, state.m, state.u, coef, plane);
+        x.chains.distances(s, ahead(x.s.step), x.s.head, unit.heads, steps, state.m, coef);
+        x.exponentials.exponentials(coef, plane);
+        x.chains.sums(state.u, coef, plane, unit.heads, steps);
     }
 
     private void scanBlock(
@@ -407,10 +416,10 @@ final class PrefixScan {
         Tensor ones = scratch.empty(DType.F32, features);
         ones.fill(1);
         boolean whole = features % 16 == 0;
-        Scan states = new Scan(twin(PrefixProbe.WEIGHTS), y == null ? scans(features, false) : List.of(), s, v, null);
+        Scan states = scan(y == null ? scans(features, false) : List.of(), s, v, null);
         Backward x = new Backward(
                 states,
-                new Scan(states.weights, scans(features, true), s, v, Matrix.still(0)),
+                scan(scans(features, true), s, v, Matrix.still(0)),
                 Tiles.over(GRAD_KERNELS, features, GRADIENT_TILES, tile -> PrefixProbe.gradients(tile, whole)),
                 whole,
                 KERNELS.choose(PrefixProbe.DOTS, Long.MAX_VALUE).kernels(),

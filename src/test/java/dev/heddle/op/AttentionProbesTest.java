@@ -9,7 +9,7 @@ class AttentionProbesTest {
     void prefixAttention() {
         IntStream scans = IntStream.of(PrefixScan.SCAN_TILES)
                 .flatMap(tile -> IntStream.of(PrefixProbe.scan(tile, false), PrefixProbe.scan(tile, true)));
-        IntStream others = IntStream.of(PrefixProbe.WEIGHTS, PrefixProbe.MERGE, PrefixProbe.DOTS);
+        IntStream others = IntStream.of(PrefixProbe.EXPONENTIALS, PrefixProbe.DOTS);
         Probes.run(PrefixScan.KERNELS, IntStream.concat(others, scans).toArray(), PrefixProbe::run);
     }
 

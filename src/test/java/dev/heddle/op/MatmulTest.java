@@ -187,6 +187,10 @@ class MatmulTest {
         "3, 40, 80000, false",
         "1000, 3, 300, true",
         "1, 1000, 600, true",
+        "1, 5000, 300, true",
+        "1, 5003, 300, false",
+        "1, 70, 9, false",
+        "5003, 1, 300, false",
         "1000, 1, 600, false"
     })
     void largeExtents(int m, int n, int k, boolean tb) {

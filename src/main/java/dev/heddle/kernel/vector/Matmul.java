@@ -4,6 +4,7 @@ import static dev.heddle.kernel.vector.Lanes.BYTES;
 import static dev.heddle.kernel.vector.Lanes.LANES;
 import static dev.heddle.kernel.vector.V.all;
 import static dev.heddle.kernel.vector.V.base;
+import static dev.heddle.kernel.vector.V.f32;
 import static dev.heddle.kernel.vector.V.i32;
 import static dev.heddle.kernel.vector.V.load;
 import static dev.heddle.kernel.vector.V.loadInts;
@@ -125,14 +126,6 @@ public final class Matmul implements MatmulKernels {
     @Inline
     private static void square(long from, long fs, long to, long ts) {
         IntVector[] rows = new IntVector[LANES];
-        turned(rows, from, fs);
-        for (int i = 0; i < LANES; i++) {
-            store(rows[i], to + i * ts);
-        }
-    }
-
-    @Inline
-    private static void turned(IntVector[] rows, long from, long fs) {
         for (int i = 0; i < LANES; i++) {
             rows[i] = loadInts(from + i * fs);
         }
@@ -149,66 +142,132 @@ public final class Matmul implements MatmulKernels {
                 }
             }
         }
-    }
-
-    /** Squares that are fetched at a time. */
-    private static final long SQUARES = 4;
-
-    /**
-     * Fetches rows before they are used: turning them takes so many instructions that the processor would never have more than
-     * a few loads in flight.
-     */
-    @Inline
-    private static void touch(long rows, long rowBytes, long bytes, long scratch) {
-        int touched = 0;
-        for (long p = rows, end = rows + bytes; p != end; p += BYTES) {
-            for (int i = 0; i < LANES; i++) {
-                touched += i32(p + i * rowBytes);
-            }
+        for (int i = 0; i < LANES; i++) {
+            store(rows[i], to + i * ts);
         }
-        ALL.set(I32, scratch, touched); // or the compiler would find that nobody needs it
     }
 
+    /** Bytes of each column of B that are fetched at a time. */
+    private static final long BURST = 512;
+
     /**
-     * Squares of the matrix are turned in registers, so that lanes are columns of the result. What is left of k is turned one
-     * by one, and the last columns overlap those before them.
+     * Chains of scalars: B has k side by side, and lanes of columns would first have to be turned round, which costs more
+     * than it saves. Eight chains hide the latency of two multiply-adds at a time. Columns are fetched before they are used, since a few multiply-adds ahead are all that the processor
+     * would look for them; the last columns overlap those before them.
      */
     @Override
     @Kernel
     public void dots(
             long a, long b, long bs, long depth, long block, long from, long fs, long c, long columns, long scratch) {
-        IntVector[] rows = new IntVector[LANES];
-        for (long n = 0; n < columns; n += LANES) {
-            long first = Math.min(n, columns - LANES);
-            FloatVector total = load(from + fs * first);
+        float[] sum = new float[CHAINS];
+        long[] down = new long[CHAINS];
+        for (int i = 0; i < CHAINS; i++) {
+            down[i] = offset(i * bs);
+        }
+        for (long n = 0; n < columns; n += CHAINS) {
+            long first = Math.min(n, columns - CHAINS);
+            long start = from + fs * first;
+            long to = c + 4 * first;
+            for (long o = to, end = to + 4 * CHAINS; o != end; o += 4, start += fs) {
+                ALL.set(F32, o, f32(start));
+            }
             long p = b + bs * first;
             long x = a;
             for (long left = depth; left != 0; ) {
                 long count = Math.min(left, block);
-                FloatVector sum = all(0f);
-                for (long end = x + 4 * (count - count % LANES); x != end; ) {
-                    long some = Math.min(end - x, SQUARES * BYTES);
-                    if (LANES != 1) {
-                        touch(p, bs, some, scratch);
-                    }
-                    for (long someEnd = x + some; x != someEnd; x += BYTES, p += BYTES) {
-                        turned(rows, p, bs);
-                        long xr = base(x);
-                        for (int i = 0; i < LANES; i++) {
-                            sum = splat(xr + 4L * i).fma(rows[i].reinterpretAsFloats(), sum);
-                        }
-                    }
-                }
-                for (long end = x + 4 * (count % LANES); x != end; x += 4, p += 4) {
-                    for (long o = scratch, q = p, oEnd = scratch + BYTES; o != oEnd; o += 4, q += bs) {
-                        ALL.set(I32, o, ALL.get(I32, q));
-                    }
-                    sum = splat(x).fma(load(scratch), sum);
-                }
-                total = total.add(sum);
                 left -= count;
+                for (int i = 0; i < CHAINS; i++) {
+                    sum[i] = 0f;
+                }
+                for (long end = x + 4 * count; x != end; ) {
+                    long some = Math.min(end - x, BURST);
+                    touch(p, bs, some, scratch);
+                    long someEnd = x + some;
+                    for (long fours = someEnd - some % 16; x != fours; x += 16, p += 16) {
+                        products(sum, x, p, down, 4);
+                    }
+                    for (; x != someEnd; x += 4, p += 4) {
+                        products(sum, x, p, down, 1);
+                    }
+                }
+                for (int i = 0; i < CHAINS; i++) {
+                    ALL.set(F32, to + 4L * i, f32(to + 4L * i) + sum[i]);
+                }
             }
-            store(total, c + 4 * first);
+        }
+    }
+
+    /** Some k: more than one, so that where a column lies is not computed for each. */
+    @Inline
+    private static void products(float[] sum, long x, long p, long[] down, int count) {
+        float[] s = new float[count];
+        long xr = base(x);
+        for (int j = 0; j < count; j++) {
+            s[j] = f32(xr + 4L * j);
+        }
+        long pr = base(p);
+        for (int i = 0; i < CHAINS; i++) {
+            long column = base(pr + down[i]);
+            for (int j = 0; j < count; j++) {
+                sum[i] = Math.fma(s[j], f32(column + 4L * j), sum[i]);
+            }
+        }
+    }
+
+    /** Loads a float of each line of memory that the next {@code bytes} of all columns lie in. */
+    @Inline
+    private static void touch(long columns, long bs, long bytes, long scratch) {
+        int touched = 0;
+        for (long q = columns, qEnd = columns + CHAINS * bs; q != qEnd; q += bs) {
+            for (long p = q, end = q + bytes; p < end; p += LINE) {
+                touched += i32(p);
+            }
+        }
+        ALL.set(I32, scratch, touched); // or the compiler would find that nobody needs it
+    }
+
+    private static final long LINE = 64;
+
+    @Override
+    @Kernel
+    public void row(@Const({1, 8}) int rows, long a, long ak, long b, long bk, long sums, long columns) {
+        FloatVector[] s = new FloatVector[rows];
+        long[] down = new long[rows];
+        for (int i = 0; i < rows; i++) {
+            s[i] = splat(a + i * ak);
+            down[i] = offset(i * bk);
+        }
+        long o = sums;
+        for (long end = sums + 4 * (columns - columns % LANES); o != end; o += BYTES, b += BYTES) {
+            long br = base(b);
+            FloatVector sum = load(o);
+            for (int i = 0; i < rows; i++) {
+                sum = load(br + down[i]).fma(s[i], sum);
+            }
+            store(sum, o);
+        }
+        for (long end = sums + 4 * columns; o != end; o += 4, b += 4) {
+            long br = base(b);
+            float sum = f32(o);
+            for (int i = 0; i < rows; i++) {
+                sum = Math.fma(f32(br + down[i]), f32(a + i * ak), sum);
+            }
+            ALL.set(F32, o, sum);
+        }
+    }
+
+    @Override
+    @Kernel
+    public void add(long sums, long c, long columns) {
+        long whole = sums + 4 * (columns - columns % LANES);
+        long end = sums + 4 * columns;
+        for (; sums != whole; sums += BYTES, c += BYTES) {
+            store(load(c).add(load(sums)), c);
+            store(all(0f), sums);
+        }
+        for (; sums != end; sums += 4, c += 4) {
+            ALL.set(F32, c, f32(c) + f32(sums));
+            ALL.set(F32, sums, 0f);
         }
     }
 

@@ -24,7 +24,7 @@ public final class Prefix implements PrefixKernels {
 
     @Override
     @Kernel
-    public void weights(long s, long sStep, long sHead, long heads, long steps, long m, long u, long coef, long plane) {
+    public void distances(long s, long sStep, long sHead, long heads, long steps, long m, long coef) {
         long row = 4 * heads;
         for (long h = 0; h != row; h += 4, s += sHead) {
             float max = f32(m + h);
@@ -37,7 +37,18 @@ public final class Prefix implements PrefixKernels {
             }
             EdgeDot.put(m + h, max);
         }
-        exponentials(coef, plane);
+    }
+
+    @Override
+    @Kernel
+    public void exponentials(long coef, long plane) {
+        weigh(coef, plane);
+    }
+
+    @Override
+    @Kernel
+    public void sums(long u, long coef, long plane, long heads, long steps) {
+        long row = 4 * heads;
         for (long h = 0; h != row; h += 4) {
             float sum = f32(u + h);
             long a = coef + h;
@@ -59,7 +70,7 @@ public final class Prefix implements PrefixKernels {
             EdgeDot.put(coef + h, distance(max, x));
             EdgeDot.put(m + h, larger(max, x));
         }
-        exponentials(coef, plane);
+        weigh(coef, plane);
         for (long h = 0; h != row; h += 4) {
             float e = f32(coef + h);
             float r = f32(coef + plane + h);
@@ -92,7 +103,7 @@ public final class Prefix implements PrefixKernels {
 
     /** The first two planes from the distances that lie in the first. */
     @Inline
-    static void exponentials(long coef, long plane) {
+    private static void weigh(long coef, long plane) {
         for (long a = coef, end = coef + plane; a != end; a += BYTES) {
             FloatVector d = load(a);
             FloatVector e = VectorMath.expNonPositive(d.abs().neg());
