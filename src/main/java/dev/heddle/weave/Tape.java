@@ -159,8 +159,11 @@ final class Tape {
         }
         Tidy tidy = new Tidy(items, makers, scopes);
         items = tidy.run();
+        Set<Integer> changed = new HashSet<>(tidy.droppedSlots());
         if (lanes > 1) {
-            items = new FreshReceivers(items).run();
+            FreshReceivers fresh = new FreshReceivers(items, lanes);
+            items = fresh.run();
+            changed.addAll(fresh.retyped());
         }
         if (items.size() > 2 * Weaver.HUGE) {
             throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of "
@@ -170,7 +173,7 @@ final class Tape {
         for (Item item : items) {
             write(item, bound);
         }
-        return new Written(bound, tidy.droppedSlots());
+        return new Written(bound, changed);
     }
 
     /** The labels that were written, and the locals of which some assignment was not. */

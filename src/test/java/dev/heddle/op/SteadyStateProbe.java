@@ -38,6 +38,11 @@ public final class SteadyStateProbe {
             LayerNorm op = LayerNorm.builder().build();
             return () -> op.forward(x, null, null);
         }),
+        SOFTMAX(n -> {
+            Tensor x = normal(n, 100);
+            Softmax op = Softmax.builder().build();
+            return () -> op.forward(x);
+        }),
         SCAN(n -> {
             SelectiveScan op = SelectiveScan.builder().build();
             SelectiveScan.Inputs in = SelectiveScan.Inputs.of(

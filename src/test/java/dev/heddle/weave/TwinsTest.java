@@ -12,6 +12,7 @@ import java.lang.classfile.ClassModel;
 import java.lang.classfile.MethodModel;
 import java.lang.classfile.constantpool.PoolEntry;
 import java.lang.classfile.constantpool.Utf8Entry;
+import java.lang.classfile.instruction.InvokeInstruction;
 import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
@@ -192,6 +193,23 @@ class TwinsTest {
             }
         }
         return strings;
+    }
+
+    /** How often a kernel reads an int vector as the float vector that a loop carries. */
+    private static long retyped(Target target, String kernel) {
+        return parse(target, "Waves").methods().stream()
+                .filter(m -> m.methodName().equalsString(kernel))
+                .flatMap(m -> m.code().orElseThrow().elementStream())
+                .filter(e -> e instanceof InvokeInstruction i && i.name().equalsString("reinterpretAsFloats"))
+                .count();
+    }
+
+    @Test
+    void carriedReceiversBecomeFreshWhereTheyCannotBeTurnedRound() {
+        Target target = Workshop.target(4);
+        assertEquals(4, retyped(target, "mean"), "top: sub's receiver, and three times in max");
+        assertEquals(0, retyped(target, "tile"), "sums are arguments");
+        assertEquals(0, retyped(Workshop.target(1), "mean"));
     }
 
     @Test
