@@ -94,11 +94,14 @@ public interface SpmmGradKernels {
      * gw_e = sum over the features of g_i * x_j, or of g_i alone where the message adds; divided by the degree for the
      * mean. Features are taken in 16 partial sums, feature f in number f mod 16, folded in halves.
      *
+     * @param blocks of 16 features that a row is made of, if the kernel is to keep all of them in registers (2, 4 or 8, for a
+     *     multiplied message and more than one lane), else 0
      * @param scratch {@link #SCRATCH} bytes, zeroed
      */
     void gradW(
             boolean multiplied,
             boolean mean,
+            int blocks,
             long indptr,
             long indices,
             long x,

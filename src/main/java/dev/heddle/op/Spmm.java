@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * {@code w_e * x_j} or {@code x_j + w_e}.
  *
  * <ul>
- *   <li>{@code x} (the features) is float32 {@code [nSrc, F]} or {@code [nSrc, H, F]}, or of a half type, which is widened first; {@code y} is {@code [nDst, F]} or {@code [nDst, H, F]}.
+ *   <li>{@code x} (the features) is float32 {@code [nSrc, F]} or {@code [nSrc, H, F]}, or of a half type; {@code y} is float32 {@code [nDst, F]} or {@code [nDst, H, F]}.
  *   <li>{@code w}, for MUL and ADD only, is float32 {@code [nnz]}: a scalar per edge; {@code [nnz, H]}: one per head, with an x of
  *       rank 3; or {@code [nnz, F]}: one per feature, with an x of rank 2.
  *   <li>{@code arg}, for MAX and MIN, is int32 and shaped like y: the CSR position of the first edge that has the extremum, -1 in
@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * cut into parts of equal size, a function of the degree alone, and the parts combined in order. So the bits do not depend on
  * the vector width or on the number of threads. Memory beyond the outputs: at most 64 rows. An extremum without positions looks through all
  * inputs first; where they turn out to be finite it is a maximum of integers, and of zeros of both signs it may give either.
+ *
+ * <p>Sums are made in float32 whatever the features are. Features of a half type are read as they are by sums and means with at most
+ * one weight an edge, of an even number of columns; for all else they are widened first, all of them.
  *
  * <p>All matrices may be views whose last axis (last two, with heads) is contiguous. An output may not overlap an input.
  *
@@ -104,7 +107,7 @@ public final class Spmm {
 
     /** Computes y, and arg for MAX and MIN. */
     public Result forward(CsrGraph graph, Tensor features, @Nullable Tensor w) {
-        Tensor x = widened(features);
+        Tensor x = HalfSums.take(message, reduce, features, w) ? features : widened(features);
         Layout l = layout(graph, x, w);
         Tensor y = Tensor.zeros(DType.F32, l.rows(graph.nDst()));
         Tensor arg = reduce.isExtremum() ? Tensor.zeros(DType.I32, l.rows(graph.nDst())) : null;
@@ -114,7 +117,7 @@ public final class Spmm {
 
     /** Computes into {@code y} and, if it is wanted, {@code arg}; allocates nothing but a split row's parts. */
     public void forward(CsrGraph graph, Tensor features, @Nullable Tensor w, Tensor y, @Nullable Tensor arg) {
-        Tensor x = widened(features);
+        Tensor x = HalfSums.take(message, reduce, features, w) ? features : widened(features);
         Layout l = layout(graph, x, w);
         Checks.shape("y", y, DType.F32, l.rows(graph.nDst()));
         Checks.wholeRows("y", y);
@@ -204,15 +207,17 @@ public final class Spmm {
         }
     }
 
-    /** Half types are for storage only: their rows are widened before anything is computed. */
+    /** Half types are for storage only. Where no kernel widens them as it reads them, all are widened before. */
     private static Tensor widened(Tensor x) {
-        return x.dtype() == DType.F16 || x.dtype() == DType.BF16 ? x.to(DType.F32) : x;
+        return HalfSums.isHalf(x) ? x.to(DType.F32) : x;
     }
 
     // ------------------------------------------------------------------ checks
 
     private Layout layout(CsrGraph graph, Tensor x, @Nullable Tensor w) {
-        Checks.type("x", x, DType.F32);
+        if (!HalfSums.take(message, reduce, x, w)) {
+            Checks.type("x", x, DType.F32);
+        }
         if (x.rank() != 2 && x.rank() != 3) {
             throw new IllegalArgumentException("x: shape " + x.shape() + ", must be [nSrc, F] or [nSrc, H, F]");
         }
@@ -290,6 +295,10 @@ public final class Spmm {
         }
         try (Use _ = Use.of(x, w, y, arg);
                 Use _ = graph.use()) {
+            if (HalfSums.isHalf(x)) {
+                HalfSums.of(graph, x, w, reduce, y).run();
+                return;
+            }
             Edges edges = new Edges(l, graph.indicesAddress(), x, w);
             boolean finite = arg == null && worthALook(graph, l, x, w) && isFinite(x) && (w == null || isFinite(w));
             new SpmmForward(message, reduce, arg != null, finite, l, edges).run(graph, Target.of(l, y, arg));

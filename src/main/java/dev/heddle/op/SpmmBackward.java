@@ -151,10 +151,13 @@ record SpmmBackward(Message message, Reduce reduce) {
         long columns = l.width();
         int variant = full
                 ? arg ? SpmmGradProbe.fullArgGradW(multiplied) : SpmmGradProbe.fullGradW(multiplied, mean)
-                : arg ? SpmmGradProbe.argGradW(multiplied) : SpmmGradProbe.gradW(multiplied, mean);
+                : arg
+                        ? SpmmGradProbe.argGradW(multiplied)
+                        : SpmmGradProbe.gradW(multiplied, mean, blocks(multiplied, columns));
         // sums along features hold a whole block of partial sums, so they run at any number of columns
-        SpmmGradKernels k =
-                KERNELS.choose(variant, full ? columns : Long.MAX_VALUE).kernels();
+        Dispatch.Chosen<SpmmGradKernels> chosen = KERNELS.choose(variant, full ? columns : Long.MAX_VALUE);
+        SpmmGradKernels k = chosen.kernels();
+        int blocks = chosen.lanes() == 1 ? 0 : blocks(multiplied, columns);
         RowSplit split = graph.rowSplit();
         int pieces = split.chunks() + split.hubs();
         try (Use _ = graph.use();
@@ -225,6 +228,7 @@ record SpmmBackward(Message message, Reduce reduce) {
                         k.gradW(
                                 multiplied,
                                 mean,
+                                blocks,
                                 ptr,
                                 e.indices(),
                                 xh,
@@ -241,6 +245,11 @@ record SpmmBackward(Message message, Reduce reduce) {
                 }
             });
         }
+    }
+
+    /** How many blocks of 16 columns there are, if a kernel is woven for it. */
+    private static int blocks(boolean multiplied, long columns) {
+        return multiplied && (columns == 32 || columns == 64 || columns == 128) ? (int) columns / 16 : 0;
     }
 
     private static Scale scale(boolean weighted, boolean mean) {

@@ -39,8 +39,8 @@ final class SpmmGradProbe {
         return id(Kernel.FULL_ARG_GRAD_X, tile - 1);
     }
 
-    static int gradW(boolean multiplied, boolean mean) {
-        return id(Kernel.GRAD_W, bit(multiplied) * 2 + bit(mean));
+    static int gradW(boolean multiplied, boolean mean, int blocks) {
+        return id(Kernel.GRAD_W, blocks / 2 * 4 + bit(multiplied) * 2 + bit(mean));
     }
 
     static int argGradW(boolean multiplied) {
@@ -102,8 +102,9 @@ final class SpmmGradProbe {
                         t.tile(), t.ptr(), t.idx(), t.perm(), t.w(), s, t.x(), t.arg(), s, t.y(), s, t.last(), 0, n);
             case GRAD_W ->
                 k.gradW(
-                        sub / 2 == 1,
+                        sub / 2 % 2 == 1,
                         sub % 2 == 1,
+                        lanes == 1 ? 0 : blocks(sub),
                         t.ptr(),
                         t.idx(),
                         t.x(),
@@ -112,7 +113,7 @@ final class SpmmGradProbe {
                         s,
                         t.y(),
                         4,
-                        t.columns(),
+                        lanes > 1 && blocks(sub) > 0 ? 16L * blocks(sub) : t.columns(),
                         t.pad(),
                         0,
                         n);
@@ -128,6 +129,10 @@ final class SpmmGradProbe {
         return t.elements();
     }
 
+    private static int blocks(int sub) {
+        return sub / 4 * 2;
+    }
+
     private static int tile(Kernel kernel, int lanes, int sub) {
         int twin = RowSweep.twinTile(
                 switch (kernel) {
@@ -137,7 +142,10 @@ final class SpmmGradProbe {
                 });
         return switch (kernel) {
             case GRAD_X, FULL_GRAD_X, ARG_GRAD_X, FULL_ARG_GRAD_X -> lanes == 1 ? twin : sub % 8 + 1;
-            case GRAD_W -> 128 / lanes; // so that rows have several whole blocks, and a rest
+            case GRAD_W ->
+                blocks(sub) > 0
+                        ? 16 * blocks(sub) / lanes + 1 // more columns than are looked at
+                        : 128 / lanes; // several whole blocks, and a rest
             default -> 4;
         };
     }

@@ -38,7 +38,10 @@ class SpmmProbeTest {
                     }
                 }
                 for (boolean flag : new boolean[] {false, true}) {
-                    backward(lanes, SpmmGradProbe.gradW(flag, !flag));
+                    backward(lanes, SpmmGradProbe.gradW(flag, !flag, 0));
+                    for (int blocks = 2; blocks <= 8; blocks *= 2) {
+                        backward(lanes, SpmmGradProbe.gradW(true, flag, blocks));
+                    }
                     backward(lanes, SpmmGradProbe.argGradW(flag));
                     backward(lanes, SpmmGradProbe.fullGradW(flag, !flag));
                     backward(lanes, SpmmGradProbe.fullArgGradW(flag));

@@ -14,7 +14,9 @@ import dev.heddle.reference.Spmm64;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
 import net.jqwik.api.Arbitraries;
@@ -457,23 +459,52 @@ class SpmmTest {
         assertTrue(Arrays.equals(new float[27], y));
     }
 
-    /** Features of a half type are summed in float32, as if they had been widened by hand. */
+    /** Features of a half type are summed in float32, and have the bits that they would have if they had been widened by hand. */
     @ParameterizedTest
     @EnumSource(
             value = DType.class,
             names = {"F16", "BF16"})
     void halfFeaturesAreWidened(DType half) {
         Random rnd = new Random(5);
-        CsrGraph g = RandomGraph.of(rnd, 9, 7, 6).csr();
-        Tensor x = floats(rnd, 7, 20).to(half);
-        Tensor w = floats(rnd, g.nnz());
-        Tensor gy = floats(rnd, 9, 20);
-        Spmm op = Spmm.builder().message(Message.MUL).build();
-        assertArrayEquals(
-                op.forward(g, x.to(DType.F32), w).y().toFloatArray(),
-                op.forward(g, x, w).y().toFloatArray());
-        assertArrayEquals(
-                op.backward(g, x.to(DType.F32), w, gy, null, true, true).w().toFloatArray(),
-                op.backward(g, x, w, gy, null, true, true).w().toFloatArray());
+        RandomGraph hub = RandomGraph.withHub(rnd, 9, 7, 9_000);
+        for (int columns : new int[] {1, 2, 6, 8, 20, 31, 32, 34, 64, 130, 256, 258}) {
+            CsrGraph g = columns == 6 || columns == 64
+                    ? hub.csr()
+                    : RandomGraph.of(rnd, 9, 7, 6).csr();
+            Tensor wide = floats(rnd, 7, columns + 3);
+            wide.setFloat(Float.POSITIVE_INFINITY, 1, 1);
+            wide.setFloat(Float.NaN, 2, 1);
+            wide.setFloat(1e-7f, 3, 1); // a subnormal number in F16
+            Tensor x = wide.to(half).slice(1, 1, 1 + columns);
+            Tensor w = floats(rnd, g.nnz());
+            Tensor gy = floats(rnd, 9, columns);
+            for (Reduce r : Reduce.values()) {
+                for (Message m : new Message[] {Message.COPY, Message.MUL}) {
+                    Spmm op = Spmm.builder().message(m).reduce(r).build();
+                    Tensor weights = m == Message.MUL ? w : null;
+                    Tensor want = op.forward(g, x.to(DType.F32), weights).y();
+                    Alike.assertSameBits(
+                            List.of(want),
+                            Alike.everywhere(
+                                    () -> List.of(op.forward(g, x, weights).y())),
+                            m + " " + r + " of " + columns);
+                }
+            }
+            Spmm op = Spmm.builder().message(Message.MUL).build();
+            assertArrayEquals(
+                    op.backward(g, x.to(DType.F32), w, gy, null, true, true).w().toFloatArray(),
+                    op.backward(g, x, w, gy, null, true, true).w().toFloatArray());
+        }
+    }
+
+    @Test
+    void probesOfHalfTypesStayInTheirScratch() {
+        List<Integer> variants = new ArrayList<>();
+        for (int kind = 0; kind < 8; kind++) {
+            for (int tile = 1; tile <= HalfSums.MAX_TILE; tile *= 2) {
+                variants.add(HalfSumsProbe.rows((kind & 4) != 0, (kind & 2) != 0, (kind & 1) != 0, tile));
+            }
+        }
+        Probes.run(HalfSums.KERNELS, variants.stream().mapToInt(v -> v).toArray(), HalfSumsProbe::run);
     }
 }

@@ -229,7 +229,7 @@ public final class Linear implements LinearKernels {
 
     /** The float whose narrow form is in the high half; the low half is 0. */
     @Inline
-    private static FloatVector half(Storage storage, IntVector bits) {
+    static FloatVector half(Storage storage, IntVector bits) {
         if (storage == Storage.BF16) {
             return bits.reinterpretAsFloats();
         }

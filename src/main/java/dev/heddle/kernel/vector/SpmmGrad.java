@@ -218,6 +218,10 @@ public final class SpmmGrad implements SpmmGradKernels {
     public void gradW(
             @Const boolean multiplied,
             @Const boolean mean,
+            @Const(
+                            value = {0, 2, 4, 8},
+                            oneLane = {0})
+                    int blocks,
             long indptr,
             long indices,
             long x,
@@ -231,6 +235,7 @@ public final class SpmmGrad implements SpmmGradKernels {
             long row,
             long rowEnd) {
         FloatVector[] acc = new FloatVector[EdgeDot.WIDTH / LANES];
+        FloatVector[] own = new FloatVector[blocks * (EdgeDot.WIDTH / LANES)];
         long whole = EdgeDot.whole(columns);
         long rest = EdgeDot.rest(columns);
         long rows = scratch + EdgeDot.ROWS;
@@ -254,10 +259,20 @@ public final class SpmmGrad implements SpmmGradKernels {
                     EdgeDot.pad(gr, whole, columns, scratch + EdgeDot.PAD_A);
                 }
                 long n = Math.min(end - e, (full - at) / LANES);
+                long own0 = base(gr);
+                for (int i = 0; i < own.length; i++) {
+                    own[i] = load(own0 + (long) i * BYTES);
+                }
                 for (long stop = e + n; e != stop; e += 4, at += BYTES) {
-                    long xr = x + xs * i32(e);
+                    long xr = base(x + xs * i32(e));
                     EdgeDot.zero(acc);
-                    if (multiplied) {
+                    if (blocks > 0) {
+                        for (int b = 0; b < own.length; b += acc.length) {
+                            for (int i = 0; i < acc.length; i++) {
+                                acc[i] = load(xr + (long) (b + i) * BYTES).fma(own[b + i], acc[i]);
+                            }
+                        }
+                    } else if (multiplied) {
                         EdgeDot.pad(xr, whole, columns, scratch + EdgeDot.PAD_B);
                         EdgeDot.wholeProducts(acc, gr, xr, whole);
                     } else {
