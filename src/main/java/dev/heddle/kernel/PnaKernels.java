@@ -47,6 +47,44 @@ public interface PnaKernels {
             long row,
             long rowEnd);
 
+    /** Where {@link #finish} finds a row's aggregations, in bytes a column. */
+    int FOLDED_SUM = 0;
+
+    int FOLDED_MAX = 4;
+    int FOLDED_MIN = 8;
+    int FOLDED_SQUARES = 12;
+
+    /**
+     * The sums over rows of (x_j - mean)^2, where the rows are parts of one.
+     *
+     * @param sum what the whole row sums up to; the mean is that over {@code degree}
+     */
+    void squares(
+            int tile,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long sum,
+            float degree,
+            long out,
+            long os,
+            long columns,
+            long row,
+            long rowEnd);
+
+    /** What aggregate makes of one row, from its sum, maximum, minimum and sum of squares. */
+    void finish(
+            long folded,
+            float degree,
+            long list,
+            long kinds,
+            long factor,
+            long scalers,
+            long y,
+            long columns,
+            long scratch);
+
     /** g_i = sum over scalers of factor * gy_i of one aggregation; {@code step} bytes from one scaler's to the next. */
     void collect(
             long gy,

@@ -2,6 +2,7 @@ package dev.heddle.memory;
 
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,23 +20,39 @@ public final class LiveRanges {
 
     private static final ConcurrentSkipListMap<Long, Long> ENDS = new ConcurrentSkipListMap<>();
 
+    private static final AtomicLong LIVE = new AtomicLong();
+    private static final AtomicLong MOST = new AtomicLong();
+
     public static void add(long address, long bytes) {
         if (ENABLED) {
             ENDS.put(address, address + bytes);
+            long live = LIVE.addAndGet(bytes);
+            MOST.accumulateAndGet(live, Math::max);
         }
     }
 
     public static void remove(long address) {
         if (ENABLED) {
-            ENDS.remove(address);
+            Long end = ENDS.remove(address);
+            if (end != null) {
+                LIVE.addAndGet(address - end);
+            }
         }
+    }
+
+    /** How many bytes more than at its start were alive at some moment of {@code body}. */
+    public static long mostDuring(Runnable body) {
+        long before = LIVE.get();
+        MOST.set(before);
+        body.run();
+        return MOST.get() - before;
     }
 
     /** Removes all that start in a range. */
     static void removeAll(long address, long bytes) {
         if (ENABLED) {
-            ENDS.remove(address); // though it may be empty
-            ENDS.subMap(address, address + bytes).clear();
+            remove(address); // though it may be empty
+            ENDS.subMap(address, address + bytes).keySet().forEach(LiveRanges::remove);
         }
     }
 

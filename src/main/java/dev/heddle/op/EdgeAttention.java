@@ -522,7 +522,8 @@ record EdgeAttention(
         Tensor sums = workspace.zeros(DType.F32, adds ? groups + RowSplit.MAX_PARTS : 1, slots);
         long sumBytes = adds ? 4 * slots : 0;
         long bytes = scratchBytes();
-        Tensor memory = workspace.empty(DType.U8, Math.max(groups, RowSplit.MAX_PARTS), bytes);
+        Tensor memory =
+                workspace.empty(DType.U8, split.hubs() > 0 ? Math.max(groups, RowSplit.MAX_PARTS) : groups, bytes);
         Out to = new Out(
                 out.address(), stride(out), values == null ? 0 : values.address(), values == null ? 0 : stride(values));
         long at = memory.address();

@@ -3,6 +3,7 @@ package dev.heddle.op;
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.graph.RowSplit;
 import dev.heddle.kernel.EdgeKernels;
+import dev.heddle.kernel.SpmmKernels;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
@@ -15,7 +16,8 @@ import dev.heddle.tensor.Workspace;
  *
  * <p>{@code scores} and {@code alpha} are float32 {@code [nnz]} or {@code [nnz, H]}, in CSR order. A score of -infinity has weight 0; a
  * row of nothing else gives zeros. A NaN or +infinity makes its row NaN. Views must be contiguous in all axes but the first.
- * alpha may be scores itself, else they may not overlap. Sums go in CSR order.
+ * alpha may be scores itself, else they may not overlap. Sums go in CSR order; rows with more than 8192 edges
+ * are cut into parts, each with its own maximum, which are combined in order.
  *
  * <p>Gradient: {@code alpha_e (g_e - sum over row i of alpha g)}.
  *
@@ -100,14 +102,50 @@ public final class EdgeSoftmax {
             long ptr = graph.indptrAddress();
             long s = scores.address();
             long a = alpha.address();
-            RowGroups.run(
+            RowGroups.runOrdinary(
                     split,
                     NANOS * scores.size(),
                     EdgeKernels.SCRATCH,
                     workspace,
-                    (row, end, scratch) ->
-                            k.softmax(ptr, s, stride(scores), a, stride(alpha), heads(scores), scratch, row, end));
+                    (row, end, scratch) -> k.softmax(
+                            false, ptr, s, stride(scores), a, stride(alpha), 0, heads(scores), scratch, row, end));
+            for (int h = 0; h < split.hubs(); h++) {
+                runHub(split.hub(h), scores, alpha, workspace);
+            }
         }
+    }
+
+    /** A row in parts, each with a maximum and a sum of its own: its exponentials are put right when all are known. */
+    private static void runHub(RowSplit.Hub hub, Tensor scores, Tensor alpha, Workspace workspace) {
+        long heads = heads(scores);
+        double nanos = NANOS * hub.edges() * heads;
+        long s = scores.address();
+        long a = alpha.address();
+        long stats = workspace.empty(DType.F32, hub.parts(), 2, heads).address();
+        long scratch =
+                workspace.empty(DType.U8, hub.parts(), EdgeKernels.SCRATCH).address();
+        EdgeKernels k = EdgeProbe.KERNELS.choose(EdgeProbe.SOFTMAX_PARTS, ANY).kernels();
+        Team.run(
+                hub.parts(),
+                nanos,
+                p -> k.softmax(
+                        true,
+                        hub.bounds(),
+                        s,
+                        stride(scores),
+                        a,
+                        stride(alpha),
+                        stats + 8 * heads * p,
+                        heads,
+                        scratch + (long) EdgeKernels.SCRATCH * p,
+                        p,
+                        p + 1L));
+        EdgeProbe.KERNELS.choose(EdgeProbe.COMBINE, ANY).kernels().combine(stats, hub.parts(), heads, scratch);
+        EdgeKernels scale = EdgeProbe.KERNELS.choose(EdgeProbe.SCALE, 1).kernels();
+        Team.run(
+                hub.parts(),
+                nanos,
+                p -> scale.scale(hub.bounds(), a, stride(alpha), stats, 8 * heads, heads, p, p + 1L));
     }
 
     private static void runBackward(CsrGraph graph, Tensor alpha, Tensor gradAlpha, Tensor gradScores) {
@@ -117,15 +155,16 @@ public final class EdgeSoftmax {
         RowSplit split = graph.rowSplit();
         EdgeKernels k = EdgeProbe.KERNELS.choose(EdgeProbe.SOFTMAX_GRAD, 1).kernels();
         try (Use _ = Use.of(alpha, gradAlpha, gradScores);
-                Use _ = graph.use()) {
+                Use _ = graph.use();
+                Workspace workspace = new Workspace()) {
             long ptr = graph.indptrAddress();
             long a = alpha.address();
             long g = gradAlpha.address();
             long out = gradScores.address();
             Team.run(
-                    split.pieces(),
+                    split.chunks(),
                     NANOS * alpha.size(),
-                    p -> k.softmaxGrad(
+                    c -> k.softmaxGrad(
                             ptr,
                             a,
                             stride(alpha),
@@ -134,8 +173,45 @@ public final class EdgeSoftmax {
                             out,
                             stride(gradScores),
                             heads(alpha),
-                            split.firstRow(p),
-                            split.endRow(p)));
+                            split.start(c),
+                            split.end(c)));
+            for (int h = 0; h < split.hubs(); h++) {
+                hubBackward(split.hub(h), alpha, gradAlpha, gradScores, workspace);
+            }
         }
+    }
+
+    private static void hubBackward(
+            RowSplit.Hub hub, Tensor alpha, Tensor gradAlpha, Tensor gradScores, Workspace workspace) {
+        long heads = heads(alpha);
+        double nanos = NANOS * hub.edges() * heads;
+        long a = alpha.address();
+        long g = gradAlpha.address();
+        long out = gradScores.address();
+        long parts = workspace.empty(DType.F32, hub.parts(), heads).address();
+        long mean = workspace.empty(DType.F32, heads).address();
+        EdgeKernels k = EdgeProbe.KERNELS.choose(EdgeProbe.SOFTMAX_MEANS, 1).kernels();
+        Team.run(
+                hub.parts(),
+                nanos,
+                p -> k.softmaxMeans(hub.bounds(), a, stride(alpha), g, stride(gradAlpha), parts, heads, p, p + 1L));
+        SpmmForward.fold(SpmmKernels.Reduce.SUM, parts, 4 * heads, hub, mean, heads);
+        EdgeKernels apply =
+                EdgeProbe.KERNELS.choose(EdgeProbe.SOFTMAX_PART_GRAD, 1).kernels();
+        Team.run(
+                hub.parts(),
+                nanos,
+                p -> apply.softmaxPartGrad(
+                        hub.bounds(),
+                        a,
+                        stride(alpha),
+                        g,
+                        stride(gradAlpha),
+                        out,
+                        stride(gradScores),
+                        mean,
+                        heads,
+                        p,
+                        p + 1L));
     }
 }

@@ -4,6 +4,7 @@ import dev.heddle.graph.CsrGraph;
 import dev.heddle.graph.RowSplit;
 import dev.heddle.kernel.Dispatch;
 import dev.heddle.kernel.PnaKernels;
+import dev.heddle.kernel.SpmmKernels;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
@@ -24,7 +25,8 @@ import java.util.List;
  * </ul>
  *
  * <p>A node without edges gives 0. Maxima and minima keep NaN. Sum, maximum and minimum take one pass over the edges, the
- * variance a second one over sources that are in the cache then. Sums go in CSR order.
+ * variance a second one over sources that are in the cache then. Sums go in CSR order; rows with more than 8192 edges are cut into
+ * parts that are folded in order.
  *
  * <p>Gradient: that of each aggregator as in {@link Spmm}; of STD {@code (x_j - mean_i) / (deg_i std_i)} where it is not 0. With NaN
  * those of MAX and MIN are unspecified.
@@ -56,6 +58,9 @@ public final class Pna {
         LINEAR,
         INVERSE_LINEAR
     }
+
+    /** What is kept of a part of a row, in the order of {@link PnaKernels#FOLDED_SUM} and so on; squares come in a second pass. */
+    private static final long[] PARTS = {PnaKernels.SUM, PnaKernels.MAX, PnaKernels.MIN, PnaKernels.STD};
 
     private final List<Aggregator> aggregators;
     private final List<Scaler> scalers;
@@ -175,8 +180,9 @@ public final class Pna {
             long factors = factors(graph, workspace).address();
             long xa = x.address();
             long ya = y.address();
-            RowGroups.run(
-                    graph.rowSplit(),
+            RowSplit split = graph.rowSplit();
+            RowGroups.runOrdinary(
+                    split,
                     nanos(graph, columns),
                     PnaKernels.SCRATCH,
                     workspace,
@@ -198,7 +204,97 @@ public final class Pna {
                                     scratch,
                                     row,
                                     end));
+            for (int h = 0; h < split.hubs(); h++) {
+                RowSplit.Hub hub = split.hub(h);
+                long folded = hub(graph, x, hub, std, workspace);
+                Dispatch.Chosen<PnaKernels> finish = all.choose(PnaProbe.FINISH, columns);
+                finish.kernels()
+                        .finish(
+                                folded,
+                                (float) hub.edges(),
+                                kindsAt,
+                                kinds.length,
+                                factors + 4L * scalers.size() * hub.row(),
+                                scalers.size(),
+                                ya + stride(y) * hub.row(),
+                                columns,
+                                workspace.empty(DType.U8, PnaKernels.SCRATCH).address());
+            }
         }
+    }
+
+    /** Sum, maximum, minimum and, if it is wanted, the sum of squares about the mean of a row, of parts that are folded in order. */
+    private static long hub(CsrGraph graph, Tensor x, RowSplit.Hub hub, boolean std, Workspace workspace) {
+        long columns = x.dim(1);
+        long part =
+                workspace.empty(DType.F32, hub.parts(), PARTS.length, columns).address();
+        long bytes = 4L * PARTS.length * columns;
+        long folded = workspace.zeros(DType.F32, PARTS.length, columns).address();
+        long scratch =
+                workspace.empty(DType.U8, hub.parts(), PnaKernels.SCRATCH).address();
+        long list = workspace
+                .zeros(DType.I64, PARTS.length)
+                .copyFrom(Tensor.of(PARTS))
+                .address();
+        long one = workspace.empty(DType.F32, hub.parts()).fill(1).address();
+        long xa = x.address();
+        double nanos = 2 * RowSweep.NANOS * hub.edges() * columns;
+        Dispatch<PnaKernels> all = PnaProbe.KERNELS;
+        Dispatch.Chosen<PnaKernels> k =
+                all.choose(PnaProbe.aggregate(false, tile(columns, all.lanes(columns))), columns);
+        Team.run(
+                hub.parts(),
+                nanos,
+                p -> k.kernels()
+                        .aggregate(
+                                false,
+                                tile(columns, k.lanes()),
+                                hub.bounds(),
+                                graph.indicesAddress(),
+                                xa,
+                                stride(x),
+                                part,
+                                bytes,
+                                list,
+                                PARTS.length - 1,
+                                one,
+                                1,
+                                columns,
+                                scratch + (long) PnaKernels.SCRATCH * p,
+                                p,
+                                p + 1L));
+        fold(SpmmKernels.Reduce.SUM, PnaKernels.FOLDED_SUM, part, hub, folded, columns);
+        fold(SpmmKernels.Reduce.MAX, PnaKernels.FOLDED_MAX, part, hub, folded, columns);
+        fold(SpmmKernels.Reduce.MIN, PnaKernels.FOLDED_MIN, part, hub, folded, columns);
+        if (std) {
+            Dispatch.Chosen<PnaKernels> squares =
+                    all.choose(PnaProbe.squares(tile(columns, all.lanes(columns))), columns);
+            Team.run(
+                    hub.parts(),
+                    nanos,
+                    p -> squares.kernels()
+                            .squares(
+                                    tile(columns, squares.lanes()),
+                                    hub.bounds(),
+                                    graph.indicesAddress(),
+                                    xa,
+                                    stride(x),
+                                    folded + PnaKernels.FOLDED_SUM * columns,
+                                    (float) hub.edges(),
+                                    part + PnaKernels.FOLDED_SQUARES * columns,
+                                    bytes,
+                                    columns,
+                                    p,
+                                    p + 1L));
+            fold(SpmmKernels.Reduce.SUM, PnaKernels.FOLDED_SQUARES, part, hub, folded, columns);
+        }
+        return folded;
+    }
+
+    private static void fold(
+            SpmmKernels.Reduce reduce, int at, long part, RowSplit.Hub hub, long folded, long columns) {
+        long stride = 4L * PARTS.length * columns;
+        SpmmForward.fold(reduce, part + at * columns, stride, hub, folded + at * columns, columns);
     }
 
     private static double nanos(CsrGraph graph, long columns) {

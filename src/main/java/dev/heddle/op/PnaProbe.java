@@ -11,7 +11,9 @@ final class PnaProbe {
     static final int COLLECT = 16;
     static final int DEVIATIONS = 17;
     static final int STD_GRAD = 18;
-    private static final int VARIANTS = 19;
+    static final int FINISH = 19;
+    private static final int SQUARES = 24;
+    static final int VARIANTS = 32;
     static final int MAX_TILE = 4;
 
     static final Dispatch<PnaKernels> KERNELS = new Dispatch<>(PnaKernels.class, VARIANTS, PnaProbe::run);
@@ -20,9 +22,13 @@ final class PnaProbe {
         return (std ? 8 : 0) + tile;
     }
 
+    static int squares(int tile) {
+        return SQUARES + tile;
+    }
+
     /** Runs one variant. */
     static long run(PnaKernels k, int lanes, int variant, long scratch) {
-        int tile = variant < COLLECT ? variant % 8 : MAX_TILE;
+        int tile = variant < COLLECT || variant > SQUARES ? variant % 8 : MAX_TILE;
         if (lanes == 1 && tile > 1) {
             tile = MAX_TILE;
         }
@@ -35,12 +41,18 @@ final class PnaProbe {
             Raw.ALL.set(Raw.I64, list + 8L * i, (long) (i < 3 ? i : PnaKernels.STD));
         }
         switch (variant) {
+            case FINISH -> {
+                k.finish(t.w(), 3f, list, 4, t.w(), 2, t.y(), n, scratch);
+                return 8 * n;
+            }
             case COLLECT -> {
                 k.collect(t.w(), s, s, t.x(), 2, t.y(), s, n, 0, rows);
                 return 2L * rows * n;
             }
             case DEVIATIONS -> k.deviations(t.ptr(), t.idx(), t.x(), s, t.x(), s, t.y(), t.arg(), n, 0, rows);
             case STD_GRAD -> k.stdGrad(t.ptr(), t.idx(), t.x(), s, t.x(), t.w(), s, t.y(), s, n, 0, rows);
+            case SQUARES + 1, SQUARES + 2, SQUARES + 4 ->
+                k.squares(tile, t.ptr(), t.idx(), t.x(), s, t.x(), 3f, t.y(), s, n, 0, rows);
             default ->
                 k.aggregate(
                         variant >= 8,

@@ -7,12 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.kernel.EdgeAttentionKernels.Score;
+import dev.heddle.kernel.WarmUp;
+import dev.heddle.memory.LiveRanges;
 import dev.heddle.reference.Numeric;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -79,6 +83,26 @@ class GraphAttentionTest {
                     GraphAttention.Result r = GraphAttention.of(0.4f).forward(graph, a, b, c, e, true);
                     GraphAttention.Gradients d = GraphAttention.of(0.4f).backward(graph, a, b, c, e, r, gy);
                     return Arrays.asList(r.y(), r.alpha(), d.q(), d.k(), d.v(), d.bias());
+                }
+            }
+        }
+
+        void runWithoutAlpha(CsrGraph graph, Tensor gy) {
+            Tensor a = inputs.get(0);
+            Tensor b = inputs.get(1);
+            Tensor c = inputs.get(2);
+            switch (score) {
+                case ADDED -> {
+                    Gat.Result r = Gat.create().forward(graph, a, b, c, null, false);
+                    Gat.create().backward(graph, a, b, c, null, r, gy);
+                }
+                case LEAKY_DOT -> {
+                    GatV2.Result r = GatV2.create().forward(graph, a, b, c, null, false);
+                    GatV2.create().backward(graph, a, b, c, null, r, gy);
+                }
+                case DOT -> {
+                    GraphAttention.Result r = GraphAttention.create().forward(graph, a, b, c, null, false);
+                    GraphAttention.create().backward(graph, a, b, c, null, r, gy);
                 }
             }
         }
@@ -199,6 +223,27 @@ class GraphAttentionTest {
             });
             assertClose(own, got.get(4), 1e-4, 1e-3, "gradient of er");
         }
+    }
+
+    /** Less than a number an edge: there is no tensor of the edges, let alone of edges times features. */
+    @ParameterizedTest
+    @EnumSource(Score.class)
+    void memoryDoesNotGrowWithTheEdges(Score score) throws InterruptedException {
+        assumeTrue(LiveRanges.ENABLED, "allocations are counted in the checked mode only");
+        Random rnd = new Random(7);
+        int n = 100;
+        long[] indptr = new long[n + 1];
+        for (int i = 1; i <= n; i++) {
+            indptr[i] = indptr[i - 1] + 600;
+        }
+        RandomGraph g = RandomGraph.with(rnd, indptr, n);
+        Problem p = Problem.random(rnd, score, g, 1, 16, 16, false);
+        CsrGraph graph = g.csr();
+        Tensor gy = gaussian(rnd, n, 1, 16);
+        p.runWithoutAlpha(graph, gy); // makes what a graph keeps, and wants kernels compiled,
+        WarmUp.await(Duration.ofSeconds(60)); // which takes memory, too
+        long most = LiveRanges.mostDuring(() -> p.runWithoutAlpha(graph, gy));
+        assertTrue(most < 4L * g.nnz(), most + " bytes more for " + g.nnz() + " edges");
     }
 
     /** Relabelled nodes give relabelled results, to the last bit, as the edges of a row keep their order. */

@@ -4,6 +4,8 @@ import static dev.heddle.op.Alike.assertClose;
 import static dev.heddle.op.Alike.doubles;
 import static dev.heddle.op.Alike.gaussian;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -87,6 +89,25 @@ class PnaTest {
         List<Tensor> got =
                 Alike.everywhereAndWithAnyThreads(() -> List.of(ALL.forward(g.csr(), x), ALL.backward(g.csr(), x, gy)));
         assertClose(reference(g, 9, doubles(x)), got.getFirst(), 1e-2, 1e-4, "y");
+        assertEquals(1, g.csr().rowSplit().hubs());
+        // NaN in one part of the row reaches all that is made of the whole
+        x.setFloat(Float.NaN, 3, 2);
+        float[] y = Alike.everywhere(() -> List.of(ALL.forward(g.csr(), x)))
+                .getFirst()
+                .select(0, hubRow(g))
+                .toFloatArray();
+        for (int k = 0; k < 25; k++) {
+            assertTrue(Float.isNaN(y[9 * k + 2]), "aggregation " + k);
+            assertFalse(Float.isNaN(y[9 * k + 3]), "aggregation " + k);
+        }
+    }
+
+    private static int hubRow(RandomGraph g) {
+        int row = 0;
+        while (g.indptr()[row + 1] - g.indptr()[row] < 9_000) {
+            row++;
+        }
+        return row;
     }
 
     @Test
@@ -116,7 +137,7 @@ class PnaTest {
         refused("y", () -> ALL.forward(g, x, Tensor.zeros(DType.F32, 2, 74)));
         refused("gradY", () -> ALL.backward(g, x, x));
         refused("aggregators", () -> Pna.builder().aggregators().build());
-        Probes.run(PnaProbe.KERNELS, new int[] {1, 2, 4, 9, 10, 12, 16, 17, 18}, PnaProbe::run);
+        Probes.run(PnaProbe.KERNELS, new int[] {1, 2, 4, 9, 10, 12, 16, 17, 18, 19, 25, 26, 28}, PnaProbe::run);
     }
 
     private static void refused(String argument, Runnable call) {

@@ -126,6 +126,83 @@ public final class Pna implements PnaKernels {
 
     @Override
     @Kernel
+    public void squares(
+            @Const(
+                            value = {1, 2, 4},
+                            oneLane = {1, 4})
+                    int tile,
+            long indptr,
+            long indices,
+            long x,
+            long xs,
+            long sum,
+            float degree,
+            long out,
+            long os,
+            long columns,
+            long row,
+            long rowEnd) {
+        FloatVector[] mean = new FloatVector[tile];
+        FloatVector[] acc = new FloatVector[tile];
+        long outRow = out + os * row;
+        for (long p = indptr + 8 * row, pEnd = indptr + 8 * rowEnd; p != pEnd; p += 8, outRow += os) {
+            long e = indices + 4 * i64(p);
+            long end = indices + 4 * i64(p + 8);
+            for (long c = 0; c < 4 * columns; c += (long) tile * BYTES) {
+                long start = tile == 1 ? Math.min(c, 4 * columns - BYTES) : c;
+                long last = Math.min(c + (long) (tile - 1) * BYTES, 4 * columns - BYTES) - start;
+                long xc = x + start;
+                for (int t = 0; t < tile; t++) {
+                    mean[t] = load(sum + start + at(t, tile, last)).div(all(degree));
+                    acc[t] = all(0f);
+                }
+                for (long q = e; q != end; q += 4) {
+                    long xr = base(xc + xs * i32(q));
+                    for (int t = 0; t < tile; t++) {
+                        FloatVector d = load(xr + at(t, tile, last)).sub(mean[t]);
+                        acc[t] = d.fma(d, acc[t]);
+                    }
+                }
+                for (int t = 0; t < tile; t++) {
+                    store(acc[t], outRow + start + at(t, tile, last));
+                }
+            }
+        }
+    }
+
+    @Override
+    @Kernel
+    public void finish(
+            long folded,
+            float degree,
+            long list,
+            long kinds,
+            long factor,
+            long scalers,
+            long y,
+            long columns,
+            long scratch) {
+        for (long c = 0; c < 4 * columns; c += BYTES) {
+            long o = Math.min(c, 4 * columns - BYTES);
+            FloatVector sum = load(folded + FOLDED_SUM * columns + o);
+            store(sum, scratch + (long) SUM * BYTES);
+            store(sum.div(all(degree)), scratch + (long) MEAN * BYTES);
+            store(load(folded + FOLDED_MAX * columns + o), scratch + (long) MAX * BYTES);
+            store(load(folded + FOLDED_MIN * columns + o), scratch + (long) MIN * BYTES);
+            FloatVector variance = load(folded + FOLDED_SQUARES * columns + o).div(all(degree));
+            store(deviation(variance), scratch + (long) STD * BYTES);
+            long out = y + o;
+            for (long s = factor, sEnd = factor + 4 * scalers; s != sEnd; s += 4) {
+                FloatVector f = splat(s);
+                for (long k = list, kEnd = list + 8 * kinds; k != kEnd; k += 8, out += 4 * columns) {
+                    store(load(scratch + BYTES * i64(k)).mul(f), out);
+                }
+            }
+        }
+    }
+
+    @Override
+    @Kernel
     public void collect(
             long gy,
             long gys,
