@@ -39,7 +39,8 @@ public final class Interleaved {
     private static final long SAMPLE_NANOS = 30_000_000;
     private static final long WARM_NANOS = 3_000_000_000L;
 
-    private record Cell(String params, String method, String base, double[] nanos) {}
+    /** @param extraBytes of {@link ExtraMemory}, or -1 */
+    private record Cell(String params, String method, String base, double[] nanos, long extraBytes) {}
 
     private final Class<?> type;
     private final Map<String, String> options;
@@ -146,7 +147,9 @@ public final class Interleaved {
         }
         String base = options.getOrDefault("base", methods.getFirst().getName());
         for (int i = 0; i < repeats.length; i++) {
-            cells.add(new Cell(name.toString(), methods.get(i).getName(), base, nanos[i]));
+            Method m = methods.get(i);
+            long extra = type.isAnnotationPresent(ExtraMemory.class) ? Resident.extraBytes(() -> m.invoke(state)) : -1;
+            cells.add(new Cell(name.toString(), m.getName(), base, nanos[i], extra));
         }
         print(cells.subList(cells.size() - methods.size(), cells.size()));
         call(state, TearDown.class);
@@ -193,7 +196,7 @@ public final class Interleaved {
             }
             System.out.printf(
                     Locale.ROOT,
-                    "  %-24s %12.1f us [%.1f .. %.1f]   time/%s %.3f [%.3f .. %.3f]%n",
+                    "  %-24s %12.1f us [%.1f .. %.1f]   time/%s %.3f [%.3f .. %.3f]%s%n",
                     c.method,
                     quantile(c.nanos, 0.5) / 1e3,
                     quantile(c.nanos, 0.1) / 1e3,
@@ -201,7 +204,8 @@ public final class Interleaved {
                     base.method,
                     quantile(ratio, 0.5),
                     quantile(ratio, 0.1),
-                    quantile(ratio, 0.9));
+                    quantile(ratio, 0.9),
+                    c.extraBytes < 0 ? "" : String.format(Locale.ROOT, "   %.1f MB more", c.extraBytes / 1e6));
         }
     }
 
@@ -252,6 +256,9 @@ public final class Interleaved {
                 json.writeStringField("method", c.method);
                 json.writeFieldName("nanos");
                 json.writeArray(Arrays.stream(c.nanos).mapToLong(Math::round).toArray(), 0, c.nanos.length);
+                if (c.extraBytes >= 0) {
+                    json.writeNumberField("extraBytes", c.extraBytes);
+                }
                 json.writeEndObject();
             }
             json.writeEndArray();

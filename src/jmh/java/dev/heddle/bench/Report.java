@@ -19,8 +19,12 @@ import java.util.stream.Stream;
  * {@code NAME.json} (or {@code NAME.1.json}, {@code NAME.2.json}, ... of several JVMs) the figures.
  */
 public final class Report {
+    /** @param extraMemory rows of a table */
     private record Result(
-            Map<String, String> about, List<Map<String, String>> bars, Map<String, Map<String, double[]>> cells) {}
+            Map<String, String> about,
+            List<Map<String, String>> bars,
+            Map<String, Map<String, double[]>> cells,
+            List<String> extraMemory) {}
 
     private final Path results;
     private final StringBuilder text = new StringBuilder();
@@ -83,6 +87,10 @@ public final class Report {
                 Interleaved.quantile(nanos, 0.5) / 1e3,
                 Interleaved.quantile(nanos, 0.1) / 1e3,
                 Interleaved.quantile(nanos, 0.9) / 1e3))));
+        if (!first.extraMemory.isEmpty()) {
+            text.append("\n| | method | more memory while it runs, at its highest, MB |\n|---|---|---|\n");
+            first.extraMemory.forEach(text::append);
+        }
         Map<String, Double> plot = new LinkedHashMap<>();
         if (!first.bars.isEmpty()) {
             text.append("\n| bar | where | at least | measured (p10 .. p90) | |\n|---|---|---|---|---|\n");
@@ -302,6 +310,7 @@ public final class Report {
         Map<String, String> about = new TreeMap<>();
         List<Map<String, String>> bars = new ArrayList<>();
         Map<String, Map<String, double[]>> cells = new LinkedHashMap<>();
+        List<String> extraMemory = new ArrayList<>();
         try (JsonParser json = new JsonFactory().createParser(file.toFile())) {
             json.nextToken();
             while (json.nextToken() == JsonToken.FIELD_NAME) {
@@ -330,10 +339,18 @@ public final class Report {
                                 .put(
                                         fields.get("method"),
                                         nanos.stream().mapToDouble(d -> d).toArray());
+                        if (fields.get("extraBytes") != null) {
+                            extraMemory.add(String.format(
+                                    Locale.ROOT,
+                                    "| %s | %s | %.1f |%n",
+                                    fields.get("params"),
+                                    fields.get("method"),
+                                    Long.parseLong(fields.get("extraBytes")) / 1e6));
+                        }
                     }
                 }
             }
         }
-        return new Result(about, bars, cells);
+        return new Result(about, bars, cells, extraMemory);
     }
 }

@@ -1,7 +1,9 @@
 package dev.heddle.op;
 
 import dev.heddle.bench.Bar;
+import dev.heddle.bench.ExtraMemory;
 import dev.heddle.bench.Graphs;
+import dev.heddle.bench.SecondCore;
 import dev.heddle.bench.Torch;
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.parallel.Team;
@@ -28,6 +30,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Bar(method = "heddleGatOnTwo", peer = "heddleGat", atLeast = 1.6)
 @Bar(method = "heddleDotOnTwo", peer = "heddleDot", atLeast = 1.6)
 @Bar(method = "heddleSoftmax", peer = "torchSoftmax", atLeast = 3)
+@ExtraMemory
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -85,6 +88,7 @@ public class GraphAttentionBenchmark {
     private GraphAttention.Result dot;
     private Gat.Gradients gatGradients;
     private GraphAttention.Gradients dotGradients;
+    private final SecondCore secondCore = new SecondCore();
     private final Gat gatOp = Gat.create();
     private final GraphAttention dotOp = GraphAttention.create();
 
@@ -227,5 +231,15 @@ public class GraphAttentionBenchmark {
     @Benchmark
     public void torchDotBackward() {
         torchDotBackward.run(view(q), view(k), view(x), src, dst, csr.nDst(), view(gradY));
+    }
+
+    @Benchmark
+    public void probe() {
+        secondCore.probe(1);
+    }
+
+    @Benchmark
+    public void probeOnTwo() {
+        secondCore.probe(2);
     }
 }

@@ -2,11 +2,13 @@ package dev.heddle.op;
 
 import dev.heddle.bench.Bar;
 import dev.heddle.bench.Graphs;
+import dev.heddle.bench.SecondCore;
 import dev.heddle.graph.CsrGraph;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -44,7 +46,6 @@ import org.openjdk.jmh.annotations.Warmup;
         })
 public class GraphSweepsBenchmark {
     private static final int FEATURES = 64;
-    private static final long PROBE_STEPS = 10_000_000;
 
     @Param({"uniform", "power"})
     public String graph;
@@ -57,7 +58,7 @@ public class GraphSweepsBenchmark {
     private Tensor gradX;
     private Tensor gradW;
     private Tensor four;
-    private final long[] probed = new long[128];
+    private final SecondCore secondCore = new SecondCore();
     private final Spmm sum = Spmm.builder().message(Message.MUL).build();
     private final Spmm copySum = Spmm.builder().build();
     private final Workspace scratch = new Workspace();
@@ -116,31 +117,24 @@ public class GraphSweepsBenchmark {
         pna(1);
     }
 
+    /** What pna writes, and nothing else: four times the output of a sum. */
+    @Benchmark
+    public void writeFour() {
+        MemorySegment.ofAddress(four.address()).reinterpret(4 * four.size()).fill((byte) 0);
+    }
+
     @Benchmark
     public void pnaOnTwo() {
         pna(2);
     }
 
-    /** Two halves of a work that needs nothing but a core. */
-    private void probe(int threads) {
-        Team.with(
-                threads,
-                () -> Team.run(2, 1e9, i -> {
-                    long v = probed[64 * i];
-                    for (long s = 0; s < PROBE_STEPS; s++) {
-                        v = v * 6364136223846793005L + s;
-                    }
-                    probed[64 * i] = v;
-                }));
-    }
-
     @Benchmark
     public void probe() {
-        probe(1);
+        secondCore.probe(1);
     }
 
     @Benchmark
     public void probeOnTwo() {
-        probe(2);
+        secondCore.probe(2);
     }
 }
