@@ -32,6 +32,7 @@ final class Resident {
     }
 
     /** The growth of what is resident to its highest during the call, the least of several; -1 where that cannot be told. */
+    @SuppressWarnings("restricted") // the C library's own switch has no other door
     static long extraBytes(Call call) throws Exception {
         Optional<MemorySegment> mallopt = Linker.nativeLinker().defaultLookup().find("mallopt");
         if (mallopt.isEmpty() || !Files.isWritable(RESET)) {

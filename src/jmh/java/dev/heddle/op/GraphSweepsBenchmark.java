@@ -4,11 +4,11 @@ import dev.heddle.bench.Bar;
 import dev.heddle.bench.Graphs;
 import dev.heddle.bench.SecondCore;
 import dev.heddle.graph.CsrGraph;
+import dev.heddle.memory.Raw;
 import dev.heddle.parallel.Team;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -120,7 +120,7 @@ public class GraphSweepsBenchmark {
     /** What pna writes, and nothing else: four times the output of a sum. */
     @Benchmark
     public void writeFour() {
-        MemorySegment.ofAddress(four.address()).reinterpret(4 * four.size()).fill((byte) 0);
+        Raw.ALL.asSlice(four.address(), 4 * four.size()).fill((byte) 0);
     }
 
     @Benchmark
