@@ -15,6 +15,9 @@ import java.util.function.IntFunction;
 public final class SteadyStateProbe {
     private SteadyStateProbe() {}
 
+    /** For kernels to be compiled, on a machine that has other work, too. */
+    private static final Duration WARMING = Duration.ofSeconds(90);
+
     private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final int CALLS = 10;
 
@@ -111,7 +114,7 @@ public final class SteadyStateProbe {
             Op op = Op.valueOf(name);
             Runnable small = op.sized.apply(200);
             Runnable large = op.sized.apply(3_200);
-            boolean warm = Heddle.warmUp(() -> Team.with(1, large), PATIENCE);
+            boolean warm = Heddle.warmUp(() -> Team.with(1, large), WARMING);
             long few = allocated(small);
             long many = allocated(large);
             long end = System.nanoTime() + PATIENCE.toNanos();
