@@ -239,11 +239,13 @@ class GraphAttentionTest {
         Problem p = Problem.random(rnd, score, g, 1, 16, 16, false);
         CsrGraph graph = g.csr();
         Tensor gy = gaussian(rnd, n, 1, 16);
-        Backends.with(Backends.usable().getLast(), () -> { // named, so that no kernel is warmed up, which takes memory, too
-            p.runWithoutAlpha(graph, gy); // makes what a graph keeps
-            long most = LiveRanges.mostDuring(() -> p.runWithoutAlpha(graph, gy));
-            assertTrue(most < 4L * g.nnz(), most + " bytes more for " + g.nnz() + " edges");
-        });
+        Backends.with(
+                Backends.usable().getLast(),
+                () -> { // named, so that no kernel is warmed up, which takes memory, too
+                    p.runWithoutAlpha(graph, gy); // makes what a graph keeps
+                    long most = LiveRanges.mostDuring(() -> p.runWithoutAlpha(graph, gy));
+                    assertTrue(most < 4L * g.nnz(), most + " bytes more for " + g.nnz() + " edges");
+                });
     }
 
     /** Relabelled nodes give relabelled results, to the last bit, as the edges of a row keep their order. */
