@@ -8,7 +8,7 @@ import java.nio.channels.FileChannel;
 
 /**
  * A piece of native memory, freed by {@link #free} or when nobody can reach it any more: zeroed and 64-byte aligned, or a
- * file that is mapped.
+ * file that is mapped. Nothing stops a use of {@link #segment} after that: each is to be bracketed by an {@link Owner}.
  */
 public final class Block {
     /** Alignment of every allocation: a cache line, and the widest vector. */
@@ -20,23 +20,24 @@ public final class Block {
     private final Cleaner.Cleanable cleanable;
 
     /** @param live whether the block is one allocation; false where its parts are recorded one by one */
-    @SuppressWarnings("MustBeClosedChecker") // the cleaner closes it
     public Block(long bytes, boolean live) {
         NativeAccess.require();
-        Arena arena = Arena.ofShared();
-        MemorySegment all;
-        try {
-            long size = Math.addExact(Math.max(bytes, 1), 2 * LiveRanges.RED_ZONE);
-            MemorySegment huge = HugePages.allocate(arena, size);
-            all = huge != null ? huge : arena.allocate(size, ALIGNMENT);
-        } catch (Error | RuntimeException e) {
-            arena.close();
-            throw e;
-        }
-        segment = all.asSlice(LiveRanges.RED_ZONE, bytes);
-        cleanable = CLEANER.register(this, new Free(arena, segment.address(), bytes));
+        long size = Math.addExact(Math.max(bytes, 1), 2 * LiveRanges.RED_ZONE);
+        Allocation memory = allocate(size);
+        segment = memory.segment(size).asSlice(LiveRanges.RED_ZONE, bytes);
+        cleanable = CLEANER.register(this, new Free(memory, size));
         if (live) {
             LiveRanges.add(segment.address(), bytes);
+        }
+        Budget.take(size);
+    }
+
+    private static Allocation allocate(long size) {
+        try {
+            return Allocation.of(size);
+        } catch (OutOfMemoryError _) {
+            Budget.collect();
+            return Allocation.of(size);
         }
     }
 
@@ -50,7 +51,7 @@ public final class Block {
             arena.close();
             throw e;
         }
-        cleanable = CLEANER.register(this, new Free(arena, segment.address(), bytes));
+        cleanable = CLEANER.register(this, new Unmap(arena, segment.address(), bytes));
         LiveRanges.add(segment.address(), bytes);
     }
 
@@ -67,10 +68,19 @@ public final class Block {
         cleanable.clean();
     }
 
-    private record Free(Arena arena, long address, long bytes) implements Runnable {
+    private record Free(Allocation memory, long size) implements Runnable {
         @Override
         public void run() {
-            LiveRanges.removeAll(address, bytes); // also the parts of a workspace that nobody closed
+            LiveRanges.removeAll(memory.address(), size); // also the parts of a workspace that nobody closed
+            memory.free();
+            Budget.giveBack(size);
+        }
+    }
+
+    private record Unmap(Arena arena, long address, long bytes) implements Runnable {
+        @Override
+        public void run() {
+            LiveRanges.removeAll(address, bytes);
             arena.close();
         }
     }
