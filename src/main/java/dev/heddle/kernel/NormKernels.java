@@ -2,21 +2,23 @@ package dev.heddle.kernel;
 
 /**
  * Normalisation of groups of neighbouring columns: {@code n = (u - mean) / sqrt(mean((u - mean)^2) + eps) * weight + bias},
- * with the mean taken as 0 where it is not centred. Sums have 64 partial sums, column c in number c mod 64, folded in
+ * with the mean taken as 0 but for {@link Form#CENTRED}. Sums have 64 partial sums, column c in number c mod 64, folded in
  * halves.
  *
  * <p>Weights, biases and their gradients are given with rows of whole blocks of 64 columns for each group, {@code ws}
  * bytes apart. Strides are in bytes.
  */
 public interface NormKernels {
-    /** Where {@code silu(z)} enters. */
-    enum Gate {
-        /** Nowhere: {@code u = x, y = n}. */
-        NONE,
+    /** Whether the mean is taken away, and where {@code silu(z)} enters. */
+    enum Form {
+        /** Layer and group norm: {@code u = x, y = n}, and the only one with a mean. */
+        CENTRED,
+        /** Root mean square norm: {@code u = x, y = n}. */
+        PLAIN,
         /** {@code u = x silu(z), y = n}. */
-        FIRST,
+        GATE_FIRST,
         /** {@code u = x, y = n silu(z)}. */
-        LAST
+        GATE_LAST
     }
 
     /** Bytes of scratch of {@link #forward}. */
@@ -24,8 +26,7 @@ public interface NormKernels {
 
     /** {@code length} columns in each of {@code groups} groups of {@code rows} rows. */
     void forward(
-            boolean centred,
-            Gate gate,
+            Form form,
             long x,
             long xs,
             long z,
@@ -47,8 +48,7 @@ public interface NormKernels {
      * @param scratch {@link #backwardScratch} bytes
      */
     void backward(
-            boolean centred,
-            Gate gate,
+            Form form,
             long x,
             long xs,
             long z,

@@ -1,6 +1,6 @@
 package dev.heddle.op;
 
-import dev.heddle.kernel.NormKernels.Gate;
+import dev.heddle.kernel.NormKernels.Form;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -19,7 +19,7 @@ public final class GroupNorm {
     private final long groups;
 
     private GroupNorm(float eps, long groups) {
-        norm = new Norm(true, Gate.NONE, eps);
+        norm = new Norm(Form.CENTRED, eps);
         this.groups = groups;
     }
 

@@ -1,6 +1,6 @@
 package dev.heddle.op;
 
-import dev.heddle.kernel.NormKernels.Gate;
+import dev.heddle.kernel.NormKernels.Form;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -23,7 +23,7 @@ public final class LayerNorm {
     private final Norm norm;
 
     private LayerNorm(float eps) {
-        norm = new Norm(true, Gate.NONE, eps);
+        norm = new Norm(Form.CENTRED, eps);
     }
 
     public static Builder builder() {

@@ -2,7 +2,7 @@ package dev.heddle.op;
 
 import dev.heddle.kernel.Dispatch;
 import dev.heddle.kernel.NormKernels;
-import dev.heddle.kernel.NormKernels.Gate;
+import dev.heddle.kernel.NormKernels.Form;
 import dev.heddle.op.Gemm.Matrix;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
@@ -11,10 +11,9 @@ import dev.heddle.tensor.Workspace;
 import org.jspecify.annotations.Nullable;
 
 /** What the normalising operators have in common: groups of neighbouring columns, each normalised by itself. */
-record Norm(boolean centred, Gate gate, float eps) {
-    private static final int GATES = Gate.values().length;
-    private static final int FORWARDS = 2 * GATES;
-    private static final Dispatch<NormKernels> KERNELS = new Dispatch<>(NormKernels.class, 2 * FORWARDS, Norm::probe);
+record Norm(Form form, float eps) {
+    private static final int FORMS = Form.values().length;
+    private static final Dispatch<NormKernels> KERNELS = new Dispatch<>(NormKernels.class, 2 * FORMS, Norm::probe);
 
     private static final double NANOS = 0.4;
     private static final double BACKWARD_NANOS = 1.2;
@@ -55,8 +54,7 @@ record Norm(boolean centred, Gate gate, float eps) {
                     NormKernels.FORWARD_SCRATCH,
                     scratch,
                     (r, n, s) -> k.forward(
-                            centred,
-                            gate,
+                            form,
                             xa + r * xs,
                             xs,
                             za + r * zs,
@@ -142,7 +140,7 @@ record Norm(boolean centred, Gate gate, float eps) {
             long sumsW = sums.address();
             long sumsB = sumsW + blocks * pitch;
             long own = NormKernels.backwardScratch(length);
-            NormKernels k = KERNELS.choose(FORWARDS + variant(), Long.MAX_VALUE).kernels();
+            NormKernels k = KERNELS.choose(FORMS + variant(), Long.MAX_VALUE).kernels();
             Rows.runBy(
                     rows,
                     step,
@@ -150,8 +148,7 @@ record Norm(boolean centred, Gate gate, float eps) {
                     own + 4 * columns,
                     scratch,
                     (r, n, s) -> k.backward(
-                            centred,
-                            gate,
+                            form,
                             xa + r * xs,
                             xs,
                             za + r * zs,
@@ -230,7 +227,7 @@ record Norm(boolean centred, Gate gate, float eps) {
     }
 
     private int variant() {
-        return (centred ? GATES : 0) + gate.ordinal();
+        return form.ordinal();
     }
 
     private static long probe(NormKernels k, int lanes, int variant, long scratch) {
@@ -244,18 +241,17 @@ record Norm(boolean centred, Gate gate, float eps) {
     private static long probeRows(NormKernels k, int variant, long columns, long scratch) {
         long rows = 2;
         long pitch = 4 * columns;
-        boolean centred = variant % FORWARDS >= GATES;
-        Gate gate = Gate.values()[variant % GATES];
+        Form form = Form.values()[variant % FORMS];
         long x = scratch + NormKernels.backwardScratch(columns);
         long y = x + rows * pitch;
-        if (variant < FORWARDS) {
-            k.forward(centred, gate, x, pitch, x, pitch, x, x, 0, y, pitch, columns, 1, 1e-5f, scratch, rows);
+        if (variant < FORMS) {
+            k.forward(form, x, pitch, x, pitch, x, x, 0, y, pitch, columns, 1, 1e-5f, scratch, rows);
         } else {
             long z = y + rows * pitch;
             long w = z + rows * pitch;
             k.backward(
-                    centred, gate, x, pitch, x, pitch, x, x, 0, x, pitch, y, pitch, z, pitch, w, w, columns, 1, 1e-5f,
-                    scratch, rows);
+                    form, x, pitch, x, pitch, x, x, 0, x, pitch, y, pitch, z, pitch, w, w, columns, 1, 1e-5f, scratch,
+                    rows);
         }
         return rows * columns;
     }

@@ -1,6 +1,6 @@
 package dev.heddle.op;
 
-import dev.heddle.kernel.NormKernels.Gate;
+import dev.heddle.kernel.NormKernels.Form;
 import dev.heddle.tensor.DType;
 import dev.heddle.tensor.Tensor;
 import dev.heddle.tensor.Workspace;
@@ -169,7 +169,7 @@ public final class RmsNorm {
     }
 
     private Norm norm(@Nullable Tensor z) {
-        return new Norm(false, z == null ? Gate.NONE : normBeforeGate ? Gate.LAST : Gate.FIRST, eps);
+        return new Norm(z == null ? Form.PLAIN : normBeforeGate ? Form.GATE_LAST : Form.GATE_FIRST, eps);
     }
 
     /** The number of groups. */

@@ -4,36 +4,14 @@ import dev.heddle.weave.Tape.Item;
 import java.lang.classfile.Opcode;
 import java.lang.classfile.TypeKind;
 import java.lang.classfile.instruction.ConvertInstruction;
-import java.lang.classfile.instruction.LineNumber;
 import java.lang.classfile.instruction.LoadInstruction;
 import java.lang.classfile.instruction.OperatorInstruction;
-import java.lang.classfile.instruction.StoreInstruction;
 import java.lang.classfile.instruction.TypeCheckInstruction;
 import java.lang.constant.MethodTypeDesc;
-import java.util.Deque;
 
 /** What instructions do to the stack, counted in slots. Straight ones take some, push something, and go on to the next. */
 final class Slots {
     private Slots() {}
-
-    /** Takes and pushes what an item does; forgets the stack if it is not straight. */
-    static <T> void apply(Item item, Deque<T> stack, T unknown) {
-        if (item instanceof Item.Other(LineNumber _)) {
-            return;
-        }
-        int pushed = pushed(item);
-        int popped =
-                item instanceof Item.Other(StoreInstruction s) ? s.typeKind().slotSize() : popped(item);
-        if (pushed == 0 && popped == 0) {
-            stack.clear();
-        }
-        for (int i = 0; i < popped && !stack.isEmpty(); i++) {
-            stack.pop();
-        }
-        for (int i = 0; i < pushed; i++) {
-            stack.push(unknown);
-        }
-    }
 
     /** How many slots an instruction pushes; 0 if it is none of the straight kind. */
     static int pushed(Item item) {

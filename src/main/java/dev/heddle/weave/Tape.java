@@ -161,9 +161,9 @@ final class Tape {
         items = tidy.run();
         Set<Integer> changed = new HashSet<>(tidy.droppedSlots());
         if (lanes > 1) {
-            FreshReceivers fresh = new FreshReceivers(items, lanes);
-            items = fresh.run();
-            changed.addAll(fresh.retyped());
+            OwnSlots own = new OwnSlots(items);
+            items = new KnownReceivers(own.run(), lanes).run();
+            changed.addAll(own.shared());
         }
         if (items.size() > 2 * Weaver.HUGE) {
             throw new Refusal("it has some " + items.size() + " instructions: HotSpot compiles no method of "

@@ -195,21 +195,25 @@ class TwinsTest {
         return strings;
     }
 
-    /** How often a kernel reads an int vector as the float vector that a loop carries. */
-    private static long retyped(Target target, String kernel) {
+    /** How often a kernel casts a receiver. */
+    private static long casts(Target target, String kernel) {
         return parse(target, "Waves").methods().stream()
                 .filter(m -> m.methodName().equalsString(kernel))
                 .flatMap(m -> m.code().orElseThrow().elementStream())
-                .filter(e -> e instanceof InvokeInstruction i && i.name().equalsString("reinterpretAsFloats"))
+                .filter(e -> e instanceof InvokeInstruction i
+                        && i.owner().asInternalName().equals("java/lang/Class")
+                        && i.name().equalsString("cast"))
                 .count();
     }
 
     @Test
-    void carriedReceiversBecomeFreshWhereTheyCannotBeTurnedRound() {
-        Target target = Workshop.target(4);
-        assertEquals(4, retyped(target, "mean"), "top: sub's receiver, and three times in max");
-        assertEquals(0, retyped(target, "tile"), "sums are arguments");
-        assertEquals(0, retyped(Workshop.target(1), "mean"));
+    void receiversAreOfAKnownClass() {
+        for (int lanes : List.of(4, 8, 16)) {
+            Target target = Workshop.target(lanes);
+            assertEquals(8, casts(target, "mean"), "all(1f), kk, num, top twice, and in exp2 twice what was ints");
+            assertEquals(18, casts(target, "tile"), "6 factors, and 12 sums where they are stored");
+        }
+        assertEquals(0, casts(Workshop.target(1), "mean"));
     }
 
     @Test

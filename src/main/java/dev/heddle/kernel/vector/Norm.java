@@ -17,8 +17,7 @@ public final class Norm implements NormKernels {
     @Override
     @Kernel
     public void forward(
-            @Const boolean centred,
-            @Const Gate gate,
+            @Const Form form,
             long x,
             long xs,
             long z,
@@ -44,17 +43,17 @@ public final class Norm implements NormKernels {
             for (long o = 0, end = 4 * length * groups; o != end; o += 4 * length, w += ws, b += ws) {
                 long u = x + o;
                 Row.copyRest(x + o + whole, length, rest);
-                if (gate != Gate.NONE) {
+                if (isGated(form)) {
                     Row.copyRest(z + o + whole, length, restZ);
                 }
-                if (gate == Gate.FIRST) {
+                if (form == Form.GATE_FIRST) {
                     gated(u, z + o, y + o, whole);
                     gated(rest, restZ, rest, padded);
                     u = y + o;
                 }
                 FloatVector mean = all(0f);
                 Row.pad(rest, length, 0f);
-                if (centred) {
+                if (form == Form.CENTRED) {
                     Row.start(acc, scratch);
                     Row.sums(acc, scratch, u, whole);
                     Row.sums(acc, scratch, rest, padded);
@@ -67,8 +66,8 @@ public final class Norm implements NormKernels {
                 Row.squares(acc, scratch, rest, mean, padded);
                 float squares = Row.fold(acc, scratch);
                 FloatVector scale = all(1f).div(all(squares / length + eps).sqrt());
-                scaled(gate, u, z + o, mean, scale, w, b, y + o, whole);
-                scaled(gate, rest, restZ, mean, scale, w + whole, b + whole, rest, padded);
+                scaled(form, u, z + o, mean, scale, w, b, y + o, whole);
+                scaled(form, rest, restZ, mean, scale, w + whole, b + whole, rest, padded);
                 Row.copyRest(rest, length, y + o + whole);
             }
         }
@@ -77,8 +76,7 @@ public final class Norm implements NormKernels {
     @Override
     @Kernel
     public void backward(
-            @Const boolean centred,
-            @Const Gate gate,
+            @Const Form form,
             long x,
             long xs,
             long z,
@@ -108,22 +106,21 @@ public final class Norm implements NormKernels {
         for (long r = 0; r != rows; r++, x += xs, z += zs, gy += gys, gx += gxs, gz += gzs) {
             long q = 0;
             for (long o = 0, end = 4 * length * groups; o != end; o += 4 * length, q += ws) {
-                Row.copy(x + o, length, u);
+                Row.copy(x + o, length, form == Form.GATE_FIRST ? t : u);
                 Row.copy(gy + o, length, h);
                 Row.pad(h + bytes - SPAN, length, 0f);
-                if (gate != Gate.NONE) {
+                if (isGated(form)) {
                     Row.copy(z + o, length, s);
                 }
-                if (gate == Gate.LAST) {
+                if (form == Form.GATE_LAST) {
                     Row.pad(s + bytes - SPAN, length, 0f);
                 }
-                if (gate == Gate.FIRST) { // whatever s and t hold beyond the row meets no sum
-                    Row.copy(x + o, length, t);
-                    gated(u, s, u, bytes);
+                if (form == Form.GATE_FIRST) { // whatever s and t hold beyond the row meets no sum
+                    gated(t, s, u, bytes);
                 }
                 FloatVector mean = all(0f);
                 Row.pad(u + bytes - SPAN, length, 0f);
-                if (centred) {
+                if (form == Form.CENTRED) {
                     Row.start(acc, scratch);
                     Row.sums(acc, scratch, u, bytes);
                     float sum = Row.fold(acc, scratch);
@@ -134,7 +131,7 @@ public final class Norm implements NormKernels {
                 Row.squares(acc, scratch, u, mean, bytes);
                 float squares = Row.fold(acc, scratch);
                 FloatVector scale = all(1f).div(all(squares / length + eps).sqrt());
-                if (gate == Gate.LAST) {
+                if (form == Form.GATE_LAST) {
                     gateGradient(u, mean, scale, weight + q, bias + q, s, h, bytes);
                 }
                 normGradient(u, mean, scale, weight + q, h, gw + q, gb + q, bytes);
@@ -142,22 +139,27 @@ public final class Norm implements NormKernels {
                 Row.products(acc, scratch, u, h, bytes);
                 float product = Row.fold(acc, scratch);
                 FloatVector shift = all(0f);
-                if (centred) {
+                if (form == Form.CENTRED) {
                     Row.start(acc, scratch);
                     Row.sums(acc, scratch, h, bytes);
                     float sum = Row.fold(acc, scratch);
                     shift = all(sum / length);
                 }
                 inputGradient(u, h, scale, shift, all(product / length), bytes);
-                if (gate == Gate.FIRST) {
+                if (form == Form.GATE_FIRST) {
                     factorGradients(t, s, h, bytes);
                 }
                 Row.copy(h, length, gx + o);
-                if (gate != Gate.NONE) {
+                if (isGated(form)) {
                     Row.copy(s, length, gz + o);
                 }
             }
         }
+    }
+
+    @Inline
+    private static boolean isGated(Form form) {
+        return form == Form.GATE_FIRST || form == Form.GATE_LAST;
     }
 
     @Inline
@@ -169,10 +171,10 @@ public final class Norm implements NormKernels {
 
     @Inline
     private static void scaled(
-            Gate gate, long u, long z, FloatVector mean, FloatVector scale, long w, long b, long y, long bytes) {
+            Form form, long u, long z, FloatVector mean, FloatVector scale, long w, long b, long y, long bytes) {
         for (long end = u + bytes; u != end; u += BYTES, z += BYTES, w += BYTES, b += BYTES, y += BYTES) {
             FloatVector n = load(u).sub(mean).mul(scale).fma(load(w), load(b));
-            store(gate == Gate.LAST ? n.mul(VectorMath.silu(load(z))) : n, y);
+            store(form == Form.GATE_LAST ? n.mul(VectorMath.silu(load(z))) : n, y);
         }
     }
 
