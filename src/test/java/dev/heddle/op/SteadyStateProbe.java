@@ -46,6 +46,25 @@ public final class SteadyStateProbe {
             Softmax op = Softmax.builder().build();
             return () -> op.forward(x);
         }),
+        EDGE_SOFTMAX(n -> {
+            CsrGraph graph = graph(n);
+            Tensor scores = normal(8L * n, 4);
+            return () -> EdgeSoftmax.forward(graph, scores);
+        }),
+        GAT(n -> {
+            CsrGraph graph = graph(n);
+            Tensor x = normal(100, 4, 16);
+            Tensor el = normal(100, 4);
+            Tensor er = normal(n, 4);
+            Gat op = Gat.create();
+            return () -> op.forward(graph, x, el, er, null, false);
+        }),
+        PNA(n -> {
+            CsrGraph graph = graph(n);
+            Tensor x = normal(100, 64);
+            Pna op = Pna.builder().averageDegrees(2, 8).build();
+            return () -> op.forward(graph, x);
+        }),
         SCAN(n -> {
             SelectiveScan op = SelectiveScan.builder().build();
             SelectiveScan.Inputs in = SelectiveScan.Inputs.of(
