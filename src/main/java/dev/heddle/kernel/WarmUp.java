@@ -2,18 +2,15 @@ package dev.heddle.kernel;
 
 import com.sun.management.ThreadMXBean;
 import dev.heddle.memory.Block;
-import dev.heddle.memory.Raw;
-import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.List;
 import java.util.function.LongUnaryOperator;
 
 /**
  * Drives vector kernels until HotSpot's C2 has compiled them. A daemon of low priority runs each waiting kernel and its scalar
- * twin on the same tiny inputs. The kernel is taken into service when it is not slower than the twin, stays below
+ * twin on the same tiny inputs. The kernel is taken into service when it beats the twin by half, stays below
  * {@link #COMPILED_NANOS} for an element, and makes no objects, slice after slice for {@link #CALLS} calls.
  *
  * <p>Objects are what tells: where C2 has compiled a loop that was running already (on-stack replacement), but not the method, the
@@ -23,8 +20,9 @@ import java.util.function.LongUnaryOperator;
  * <p>HotSpot can lose a kernel. If many methods wait for C2 when a kernel's turn comes, C1 compiles it without a profile, at
  * tier 2; from there the only way on is a profile, tier 3, and for that many kernels are too large for C1: it gives up,
  * and nothing asks again. So kernels take turns of some length, rather than all of them wait for C2 at once; and one that takes long
- * starts again as a copy of its class, which has no such past. A copy that makes objects to the end of its time, but beats the twin
- * by half all the same, serves; if none does in {@link #PATIENCE}, the twin goes on serving, with one line in the log.
+ * starts again as a copy of its class, which has no such past. One that makes objects to the end of its time, but beats the twin
+ * all the same, serves, and so does one that makes none and keeps up with the twin; if none does in {@link #PATIENCE}, the twin
+ * goes on serving, with one line in the log.
  */
 public final class WarmUp {
     private WarmUp() {}
@@ -32,7 +30,7 @@ public final class WarmUp {
     /** Bytes of scratch memory that a probe may use. */
     public static final long SCRATCH = 1 << 20;
 
-    private static final double COMPILED_NANOS = 8;
+    private static final double COMPILED_NANOS = 4;
     private static final double TIMES_FASTER = 1.5;
 
     /** Of what is slower than the twin by less than this, noise may be the reason. */
@@ -55,9 +53,6 @@ public final class WarmUp {
 
     /** For C2 to get through what waits for it before a copy's turn comes. */
     private static final Duration PAUSE = Duration.ofMillis(500);
-
-    /** Enough for HotSpot to compile the methods called. */
-    private static final int MIXED_CALLS = 50_000;
 
     private static final System.Logger LOG = System.getLogger("dev.heddle");
     private static final Deque<Pending> QUEUE = new ArrayDeque<>();
@@ -114,7 +109,6 @@ public final class WarmUp {
 
     private static void serve() {
         Block block = new Block(SCRATCH, true);
-        mixProfiles(block);
         while (true) {
             Pending p = next();
             try {
@@ -123,29 +117,6 @@ public final class WarmUp {
                 LOG.log(System.Logger.Level.ERROR, p.kernel + " could not be warmed up: its twin goes on serving", e);
                 finish(p, false);
             }
-        }
-    }
-
-    /**
-     * Reads and writes native memory and arrays in turn, by the methods that kernels use for single numbers. While vectors are
-     * still objects, their elements go through arrays. Were those methods compiled for native memory alone before, each of
-     * them would be thrown out when that begins; C2 counts such mishaps over all that it inlines into a kernel, and compiles a
-     * kernel with many of them so carefully that vectors stay objects for good.
-     */
-    private static void mixProfiles(Block block) {
-        MemorySegment here = block.segment();
-        List<MemorySegment> memories = List.of(
-                here,
-                MemorySegment.ofArray(new float[2]),
-                here,
-                MemorySegment.ofArray(new int[2]),
-                here,
-                MemorySegment.ofArray(new byte[8]));
-        for (int i = 0; i < MIXED_CALLS; i++) {
-            MemorySegment m = memories.get(i % memories.size());
-            m.set(Raw.F32, 0, m.get(Raw.F32, 0) + 1);
-            m.set(Raw.I32, 0, m.get(Raw.I32, 0) + 1);
-            m.set(Raw.I64, 0, m.get(Raw.I64, 0) + 1);
         }
     }
 
@@ -158,11 +129,11 @@ public final class WarmUp {
             vector = slice(p.kernel::probe, block);
             p.twinBest = Math.min(p.twinBest, slice(p.kernel::probeTwin, block).nanosPerElement);
             p.faster = vector.nanosPerElement < COMPILED_NANOS && vector.nanosPerElement * TIMES_FASTER < p.twinBest;
-            p.goodCalls = isGood(vector, p.twinBest) ? p.goodCalls + vector.calls : 0;
+            p.goodCalls = p.faster && vector.bytesPerCall < OWN_BYTES ? p.goodCalls + vector.calls : 0;
             p.spent = before + System.nanoTime() - start;
         } while (p.goodCalls < CALLS && p.spent - before < TURN_NANOS);
         boolean due = p.spent > p.renewal;
-        if (p.goodCalls >= CALLS || (due && p.faster)) {
+        if (p.goodCalls >= CALLS || (due && (p.faster || keepsUp(vector, p.twinBest)))) {
             finish(p, true);
         } else if (p.spent > PATIENCE.toNanos()) {
             LOG.log(
@@ -186,8 +157,9 @@ public final class WarmUp {
         }
     }
 
-    private static boolean isGood(Slice vector, double twinNanos) {
-        return vector.nanosPerElement < Math.min(COMPILED_NANOS, twinNanos * SLACK) && vector.bytesPerCall < OWN_BYTES;
+    /** What makes no object at all is compiled, even where vectors gain it nothing, as in mere copies. */
+    private static boolean keepsUp(Slice vector, double twinNanos) {
+        return vector.nanosPerElement < twinNanos * SLACK && vector.bytesPerCall < 1;
     }
 
     private static void pause() {

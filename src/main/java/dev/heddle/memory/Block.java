@@ -16,6 +16,10 @@ public final class Block {
 
     private static final Cleaner CLEANER = Cleaner.create();
 
+    static {
+        MixedProfiles.start();
+    }
+
     private final MemorySegment segment;
     private final Cleaner.Cleanable cleanable;
 
