@@ -4,7 +4,6 @@ import dev.heddle.weave.Tape.Item;
 import java.lang.classfile.Label;
 import java.lang.classfile.Opcode;
 import java.lang.classfile.TypeKind;
-import java.lang.classfile.instruction.LineNumber;
 import java.lang.classfile.instruction.LoadInstruction;
 import java.lang.classfile.instruction.StackInstruction;
 import java.lang.classfile.instruction.StoreInstruction;
@@ -13,7 +12,6 @@ import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
@@ -52,7 +50,7 @@ final class KnownReceivers {
     private final Set<Label> targets = new HashSet<>();
     private final Map<Integer, List<Integer>> stores = new HashMap<>(); // their positions, by local
     private final IdentityHashMap<Item, Lane> cast = new IdentityHashMap<>(); // loads and calls, to what
-    private final Set<Item> turned = Collections.newSetFromMap(new IdentityHashMap<>()); // calls
+    private final Set<Item> turned = Tidy.identitySet(); // calls
 
     /** @param items whose variables have a local of their own each */
     KnownReceivers(List<Item> items, int lanes) {
@@ -167,14 +165,7 @@ final class KnownReceivers {
         return -1;
     }
 
-    /** The position of the item before, passing over debug information. */
     private int before(int position) {
-        int i = position - 1;
-        while (i >= 0
-                && (items.get(i) instanceof Item.Other(LineNumber _)
-                        || (items.get(i) instanceof Item.Bind(Label label) && !targets.contains(label)))) {
-            i--;
-        }
-        return i;
+        return Tidy.before(items, position, targets);
     }
 }

@@ -2,15 +2,9 @@ package dev.heddle.weave;
 
 import dev.heddle.weave.Tape.Item;
 import java.lang.classfile.Label;
-import java.lang.classfile.Opcode;
 import java.lang.classfile.TypeKind;
-import java.lang.classfile.instruction.BranchInstruction;
 import java.lang.classfile.instruction.LoadInstruction;
-import java.lang.classfile.instruction.LookupSwitchInstruction;
-import java.lang.classfile.instruction.ReturnInstruction;
 import java.lang.classfile.instruction.StoreInstruction;
-import java.lang.classfile.instruction.TableSwitchInstruction;
-import java.lang.classfile.instruction.ThrowInstruction;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -31,8 +25,7 @@ final class OwnSlots {
     private final List<Item> items;
     private final List<StoreInstruction> stores = new ArrayList<>();
     private final Map<Integer, BitSet> ofSlot = new HashMap<>(); // the stores to it
-    private final IdentityHashMap<Item, Integer> variables =
-            new IdentityHashMap<>(); // each one's first store, at the end
+    private final IdentityHashMap<Item, Integer> variables = new IdentityHashMap<>(); // a store of the same one
     private final List<Integer> joined = new ArrayList<>(); // by store, another one of the same variable or itself
     private final Set<Integer> taken = new HashSet<>(); // by numbers
     private final Set<Integer> shared = new HashSet<>();
@@ -121,7 +114,7 @@ final class OwnSlots {
                     known.or(reaching);
                     stale |= known.cardinality() > before;
                 }
-                if (endsFlow(item)) {
+                if (Tidy.endsFlow(item)) {
                     reaching.clear();
                 }
             }
@@ -143,17 +136,6 @@ final class OwnSlots {
             root = joined.get(root);
         }
         return root;
-    }
-
-    /** Whether what follows is reached by jumps only. */
-    private static boolean endsFlow(Item item) {
-        return item instanceof Item.Other(var element)
-                && switch (element) {
-                    case BranchInstruction b -> b.opcode() == Opcode.GOTO || b.opcode() == Opcode.GOTO_W;
-                    case TableSwitchInstruction _, LookupSwitchInstruction _, ReturnInstruction _, ThrowInstruction _ ->
-                        true;
-                    default -> false;
-                };
     }
 
     private static int lastSlot(Item item) {

@@ -117,6 +117,17 @@ final class Tidy {
         return all;
     }
 
+    /** Whether what follows an item is reached by jumps only. */
+    static boolean endsFlow(Item item) {
+        return item instanceof Item.Other(var element)
+                && switch (element) {
+                    case BranchInstruction b -> Fold.operands(b.opcode()) == 0;
+                    case TableSwitchInstruction _, LookupSwitchInstruction _, ReturnInstruction _, ThrowInstruction _ ->
+                        true;
+                    default -> false;
+                };
+    }
+
     // ---- liveness
 
     /** Finds the locals that are live at each label that is jumped to: backwards, until no loop adds any. */
@@ -148,22 +159,15 @@ final class Tidy {
         switch (element) {
             case LoadInstruction l -> live.set(l.slot());
             case StoreInstruction s -> live.clear(s.slot());
-            case BranchInstruction b -> {
-                if (Fold.operands(b.opcode()) == 0) {
+            default -> {
+                if (endsFlow(item)) {
                     live.clear();
                 }
-                live.or(at(b.target()));
-                jumps.add(b.target());
-            }
-            case TableSwitchInstruction _, LookupSwitchInstruction _ -> {
-                live.clear();
                 for (Label target : targets(item)) {
                     live.or(at(target));
                     jumps.add(target);
                 }
             }
-            case ReturnInstruction _, ThrowInstruction _ -> live.clear();
-            default -> {}
         }
     }
 
@@ -215,7 +219,7 @@ final class Tidy {
         return new Swept(kept, last);
     }
 
-    private static Set<Item> identitySet() {
+    static Set<Item> identitySet() {
         return Collections.newSetFromMap(new IdentityHashMap<>());
     }
 
@@ -225,16 +229,19 @@ final class Tidy {
 
     /** The position of an instruction whose only effect is to push the value that the one at a position takes, or -1. */
     private int maker(int position, int size) {
-        int i = position - 1;
-        while (i >= 0 && isNothing(items.get(i))) {
-            i--;
-        }
+        int i = before(items, position, liveAt.keySet());
         return i >= 0 && size > 0 && pushed(items.get(i)) == size ? i : -1;
     }
 
-    private boolean isNothing(Item item) {
-        return item instanceof Item.Other(LineNumber _)
-                || (item instanceof Item.Bind(Label label) && !liveAt.containsKey(label));
+    /** The position of the item before, passing over debug information: line numbers, and labels that are no targets. */
+    static int before(List<Item> items, int position, Set<Label> targets) {
+        int i = position - 1;
+        while (i >= 0
+                && (items.get(i) instanceof Item.Other(LineNumber _)
+                        || (items.get(i) instanceof Item.Bind(Label label) && !targets.contains(label)))) {
+            i--;
+        }
+        return i;
     }
 
     /** The slots that an instruction pushes, if that is all that it does, else 0. */
@@ -264,7 +271,7 @@ final class Tidy {
         List<Item> kept = new ArrayList<>(swept.items.size());
         for (int i = swept.items.size() - 1; i >= 0; i--) {
             Item item = swept.items.get(i);
-            int store = swept.lastLoads.get(i) ? lastInstruction(kept) : -1;
+            int store = swept.lastLoads.get(i) ? before(kept, kept.size(), liveAt.keySet()) : -1;
             if (store >= 0
                     && item instanceof Item.Other(LoadInstruction l)
                     && kept.get(store) instanceof Item.Other(StoreInstruction s)
@@ -277,13 +284,5 @@ final class Tidy {
             }
         }
         return kept;
-    }
-
-    private int lastInstruction(List<Item> list) {
-        int i = list.size() - 1;
-        while (i >= 0 && isNothing(list.get(i))) {
-            i--;
-        }
-        return i;
     }
 }

@@ -210,7 +210,7 @@ class TwinsTest {
     void receiversAreOfAKnownClass() {
         for (int lanes : List.of(4, 8, 16)) {
             Target target = Workshop.target(lanes);
-            assertEquals(8, casts(target, "mean"), "all(1f), kk, num, top twice, and in exp2 twice what was ints");
+            assertEquals(8, casts(target, "mean"), "what was loaded, broadcast, reinterpreted, or carried by the loop");
             assertEquals(18, casts(target, "tile"), "6 factors, and 12 sums where they are stored");
         }
         assertEquals(0, casts(Workshop.target(1), "mean"));
